@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips, networks, fine-tuning and QONNX export."""
