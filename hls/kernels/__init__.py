@@ -1,2 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware kernels: one Python file, one SystemVerilog file and one test each."""
+
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing
+from framegate.hls.kernels.add import Add
+from framegate.hls.kernels.decide import Decide
+from framegate.hls.kernels.fifo import Fifo
+from framegate.hls.kernels.fork import Fork
+from framegate.hls.kernels.frame_gather import FrameGather
+from framegate.hls.kernels.matvec import MatVec
+from framegate.hls.kernels.mean import Mean
+from framegate.hls.kernels.pace import Pace
+from framegate.hls.kernels.threshold import Threshold
+from framegate.hls.kernels.width import Width
+from framegate.hls.kernels.window import Window
+
+KINDS: dict[str, type[Kernel]] = {
+    kind.__name__: kind
+    for kind in (Add, Decide, Fifo, Fork, FrameGather, MatVec, Mean, Pace, Threshold, Width, Window)
+}
+
+__all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Timing", *KINDS]

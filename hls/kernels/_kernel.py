@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every kernel has: four methods that say the same thing about one piece of hardware."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from framegate.hls.stream import Stream
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles of one pass, counted from any common origin.
+
+    taken: per input stream, the cycle at which each beat is taken (valid and ready).
+    appears: the cycle at which each beat of the output is first valid; every output stream carries the same.
+    """
+
+    taken: tuple[np.ndarray, ...]
+    appears: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Device resources: LUT4s, flip-flops, 18x18 multipliers, bits kept in block RAM."""
+
+    lut: int = 0
+    ff: int = 0
+    dsp: int = 0
+    bram_bits: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram_bits + other.bram_bits
+        )
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory image: one word per address, written as hexadecimal to `<kernel>_<suffix>.hex`."""
+
+    suffix: str
+    words: list[int]
+    bits: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """How a kernel stands in the emitted top: its module, parameters and memory images."""
+
+    module: str
+    parameters: dict[str, int | str]
+    memories: tuple[Memory, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Kernel(ABC):
+    """A piece of hardware between streams. Subclasses are frozen dataclasses of its static parameters."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[Stream, ...]:
+        """The streams it takes, in port order."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[Stream, ...]:
+        """The streams it drives, in port order; all carry the same values."""
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Prefixes of the handshake ports, inputs then outputs."""
+        return ("in", "out")
+
+    @abstractmethod
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        """The definition: integers (clips, T, H, W, C) per input in, integers (clips, T, H, W, C) out."""
+
+    @abstractmethod
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        """Exact cycles for whole clips, from the cycle at which each input beat is offered, with a sink that never stalls."""
+
+    @abstractmethod
+    def cost(self) -> Cost:
+        """A model of its area, checked against synthesis in a benchmark."""
+
+    @abstractmethod
+    def instance(self) -> Instance:
+        """Module name, parameters, memory images."""
+
+
+def serial(earliest: np.ndarray, gap: int = 1) -> np.ndarray:
+    """Times t[i] = max(earliest[i], t[i-1] + gap): one event after the other, in order."""
+    slack = np.arange(len(earliest), dtype=np.int64) * gap
+    return np.maximum.accumulate(earliest - slack) + slack
+
+
+def pack(values: np.ndarray, bits: int) -> int:
+    """Integers as one word, the first in the low bits, two's complement in `bits` each."""
+    word = 0
+    for position, value in enumerate(np.asarray(values).reshape(-1).tolist()):
+        word |= (int(value) & ((1 << bits) - 1)) << (position * bits)
+    return word

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FIFO: room for the beats that a reader takes later than they are offered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framegate.errors import UsageError
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fifo(Kernel):
+    """Holds up to `depth` beats; a beat is offered at the output two cycles after it is taken."""
+
+    LATENCY = 2
+
+    input: Stream
+    depth: int
+
+    def __post_init__(self) -> None:
+        if self.depth < 1:
+            raise UsageError(f"{self.name}: a FIFO of depth {self.depth} holds nothing; use at least 1")
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        return values[0]
+
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        taken = serial(arrivals[0])
+        return Timing((taken,), taken + self.LATENCY)
+
+    def cost(self) -> Cost:
+        bits = self.input.beat_bits * self.depth
+        in_block = self.depth > 64
+        return Cost(
+            lut=40 + (0 if in_block else bits // 8),
+            ff=3 * self.depth.bit_length() + self.input.beat_bits,
+            bram_bits=bits if in_block else 0,
+        )
+
+    def instance(self) -> Instance:
+        return Instance("fifo", {"BITS": self.input.beat_bits, "DEPTH": self.depth})

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fork: one stream for two readers, each of which may take a beat before the other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fork(Kernel):
+    """Both outputs carry the input."""
+
+    input: Stream
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return self.input, self.input
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("in", "left", "right")
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        return values[0]
+
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        taken = serial(arrivals[0])
+        return Timing((taken,), taken)
+
+    def cost(self) -> Cost:
+        return Cost(lut=6, ff=2)
+
+    def instance(self) -> Instance:
+        return Instance("fork_stream", {"BITS": self.input.beat_bits})

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matrix-vector product: PE rows times SIMD columns per cycle, weights on chip."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from framegate.errors import UsageError
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, pack, serial
+from framegate.hls.stream import Stream, bits_for, divisors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MatVec(Kernel):
+    """weights @ pixel. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
+
+    LATENCY = 4  # registers: operands, products, sum, accumulator
+
+    input: Stream
+    weights: np.ndarray  # integers (rows, columns)
+    pe: int = 1
+
+    def __post_init__(self) -> None:
+        if self.rows % self.pe:
+            raise UsageError(
+                f"{self.name}: PE={self.pe} does not divide {self.rows} channels; "
+                f"choose one of {divisors(self.rows)}"
+            )
+        if self.weights.shape[1] != self.input.channels or self.input.repeat != self.rows // self.pe:
+            raise UsageError(
+                f"{self.name}: weights {self.weights.shape} with PE={self.pe} need {self.weights.shape[1]} "
+                f"channels sent {self.rows // self.pe} times, got {self.input.channels} sent {self.input.repeat} times"
+            )
+
+    @property
+    def rows(self) -> int:
+        """Output channels."""
+        return int(self.weights.shape[0])
+
+    @property
+    def simd(self) -> int:
+        """Columns per cycle."""
+        return self.input.lanes
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the widest weight, two's complement."""
+        low, high = int(self.weights.min()), int(self.weights.max())
+        return max(bits_for(min(low, -1), max(high, 0))[0], 2)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The accumulator's smallest and largest value for any input."""
+        ends = np.stack([self.weights * self.input.low, self.weights * self.input.high])
+        return int(ends.min(axis=0).sum(axis=1).min()), int(ends.max(axis=0).sum(axis=1).max())
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        bits, _ = bits_for(min(self.bounds[0], -1), max(self.bounds[1], 0))
+        return (
+            replace(self.input, channels=self.rows, bits=bits, signed=True, lanes=self.pe, repeat=1),
+        )
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        limit = max(abs(bound) for bound in self.bounds)
+        exact = np.float32 if limit < 2**24 else np.float64  # integers below the mantissa: every sum is exact
+        if limit >= 2**31:
+            raise UsageError(f"{self.name}: accumulators up to {limit} exceed 32 bits; use fewer bits or channels")
+        flat = values[0].reshape(-1, self.input.channels).astype(exact)
+        return (flat @ self.weights.T.astype(exact)).astype(np.int32).reshape(*values[0].shape[:-1], self.rows)
+
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        taken = serial(arrivals[0])
+        steps = self.input.beats_per_pixel
+        return Timing((taken,), taken[steps - 1 :: steps] + self.LATENCY)
+
+    def cost(self) -> Cost:
+        products, out = self.simd * self.pe, self.outputs[0].bits
+        stored = self.weights.size * self.weight_bits
+        in_block = self.weights.size // products > 64
+        operand = self.simd * self.input.bits + products * self.weight_bits
+        product_bits = self.input.bits + self.weight_bits
+        return Cost(
+            lut=products * (product_bits + 2) + 2 * self.pe * out + 40 + (0 if in_block else stored // 16),
+            ff=operand + products * product_bits + 2 * self.pe * out + 24,
+            dsp=products,
+            bram_bits=stored if in_block else 0,
+        )
+
+    def instance(self) -> Instance:
+        parameters: dict[str, int | str] = {
+            "PE": self.pe,
+            "SIMD": self.simd,
+            "STEPS": self.input.beats_per_pixel,
+            "FOLDS": self.rows // self.pe,
+            "IN_BITS": self.input.bits,
+            "IN_SIGNED": int(self.input.signed),
+            "WEIGHT_BITS": self.weight_bits,
+            "OUT_BITS": self.outputs[0].bits,
+        }
+        return Instance("matvec", parameters, (Memory("weights", self._words(), self._word_bits()),))
+
+    def _word_bits(self) -> int:
+        return self.pe * self.simd * self.weight_bits
+
+    def _words(self) -> list[int]:
+        """One word per fold and step: lane (p, s) is the weight of row fold*PE+p and column step*SIMD+s."""
+        folds, steps = self.rows // self.pe, self.input.beats_per_pixel
+        tiles = self.weights.reshape(folds, self.pe, steps, self.simd).transpose(0, 2, 1, 3)
+        return [pack(tile, self.weight_bits) for tile in tiles.reshape(folds * steps, -1)]

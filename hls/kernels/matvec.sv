@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency 4.
+// Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s.
+module matvec #(
+    parameter int  PE          = 1,   // rows in parallel
+    parameter int  SIMD        = 1,   // columns in parallel
+    parameter int  STEPS       = 9,   // columns / SIMD
+    parameter int  FOLDS       = 4,   // rows / PE; the input sends each pixel this many times
+    parameter int  IN_BITS     = 4,   // bits of an activation
+    parameter int  IN_SIGNED   = 0,   // two's complement if 1
+    parameter int  WEIGHT_BITS = 4,   // two's complement
+    parameter int  OUT_BITS    = 16,  // holds every accumulator, two's complement
+    parameter      WEIGHTS     = "weights.hex",
+    localparam int WORDS       = STEPS * FOLDS,
+    localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
+    localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1
+) (
+    input  logic                    clk,
+    input  logic                    rst,
+    input  logic                    in_valid,
+    output logic                    in_ready,
+    input  logic [SIMD*IN_BITS-1:0] in_data,
+    output logic                    out_valid,
+    input  logic                    out_ready,
+    output logic [PE*OUT_BITS-1:0]  out_data
+);
+    logic [PE*SIMD*WEIGHT_BITS-1:0] memory [0:WORDS-1];
+    initial $readmemh(WEIGHTS, memory);
+
+    logic                           move;  // the whole pipeline advances
+    logic [ADDR-1:0]                word_q;
+    logic [STEP-1:0]                step_q;
+    logic                           first, last;
+    logic [2:0]                     valid_q, first_q, last_q;  // of the stages: operands, products, sum
+    logic [SIMD*IN_BITS-1:0]        input_q;
+    logic [PE*SIMD*WEIGHT_BITS-1:0] weight_q;
+    logic                           out_valid_q;
+
+    assign move      = out_ready || !out_valid_q;
+    assign in_ready  = move;
+    assign first     = step_q == '0;
+    assign last      = step_q == STEP'(STEPS - 1);
+    assign out_valid = out_valid_q;
+
+    always_ff @(posedge clk) begin
+        if (move) begin
+            weight_q <= memory[word_q];
+            input_q  <= in_data;
+        end
+    end
+
+    always_ff @(posedge clk) begin
+        if (move) begin
+            valid_q     <= {valid_q[1:0], in_valid};
+            first_q     <= {first_q[1:0], first};
+            last_q      <= {last_q[1:0], last};
+            out_valid_q <= valid_q[2] && last_q[2];
+            if (in_valid) begin
+                step_q <= last ? '0 : step_q + 1'b1;
+                word_q <= word_q == ADDR'(WORDS - 1) ? '0 : word_q + 1'b1;
+            end
+        end
+        if (rst) begin
+            valid_q     <= '0;
+            out_valid_q <= 1'b0;
+            step_q      <= '0;
+            word_q      <= '0;
+        end
+    end
+
+    genvar p, s;
+    generate
+        for (p = 0; p < PE; p = p + 1) begin : g_row
+            logic signed [SIMD*PRODUCT-1:0] product_q;
+            logic signed [OUT_BITS-1:0]     sum_d, sum_q, total_q;
+
+            for (s = 0; s < SIMD; s = s + 1) begin : g_column
+                wire [IN_BITS-1:0]            x      = input_q[s*IN_BITS +: IN_BITS];
+                wire                          x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
+                wire signed [IN_BITS:0]       factor = {x_sign, x};
+                wire signed [WEIGHT_BITS-1:0] weight = weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [PRODUCT-1:0]     result = factor * weight;
+                always_ff @(posedge clk) if (move) product_q[s*PRODUCT +: PRODUCT] <= result;
+            end
+
+            integer i;
+            always_comb begin
+                sum_d = '0;
+                for (i = 0; i < SIMD; i = i + 1)
+                    sum_d = sum_d + OUT_BITS'($signed(product_q[i*PRODUCT +: PRODUCT]));
+            end
+
+            always_ff @(posedge clk) begin
+                if (move) begin
+                    sum_q <= sum_d;
+                    if (valid_q[2]) total_q <= first_q[2] ? sum_q : total_q + sum_q;
+                end
+            end
+            assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
+        end
+    endgenerate
+endmodule

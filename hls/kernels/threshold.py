@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Activation: how many of a channel's ascending thresholds the accumulator reaches, by binary search."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from framegate.errors import UsageError
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, pack, serial
+from framegate.hls.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Threshold(Kernel):
+    """base + #{k : x >= thresholds[channel, k]}, as FINN's MultiThreshold; one row serves all channels."""
+
+    input: Stream
+    thresholds: np.ndarray  # integers (channels or 1, steps), ascending
+    bits: int  # of the output
+    base: int  # the output below the first threshold; negative makes the output signed
+
+    def __post_init__(self) -> None:
+        rows, steps = self.thresholds.shape
+        if rows not in (1, self.input.channels) or not 1 <= steps < 1 << self.bits:
+            raise UsageError(
+                f"{self.name}: thresholds {self.thresholds.shape} do not fit {self.input.channels} channels and "
+                f"{self.bits} bits; give one row per channel and at most {(1 << self.bits) - 1} steps"
+            )
+        if (np.diff(self.thresholds, axis=1) < 0).any():
+            raise UsageError(f"{self.name}: thresholds must ascend in every channel")
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (replace(self.input, bits=self.bits, signed=self.base < 0),)
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        low, high = self.input.low, self.input.high
+        clipped = np.clip(self.thresholds, low, high + 1) - low
+        tables = np.zeros((len(clipped), high - low + 2), dtype=np.int32)
+        for row, ends in zip(tables, clipped, strict=True):
+            np.add.at(row, ends, 1)
+        tables = np.cumsum(tables, axis=1, dtype=np.int32) + np.int32(self.base)
+        rows = np.arange(len(tables), dtype=np.int32) * tables.shape[1] - low
+        return np.take(tables.reshape(-1), values[0] + rows)
+
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        taken = serial(arrivals[0])
+        return Timing((taken,), taken + self.bits + 1)
+
+    def cost(self) -> Cost:
+        level = self.input.bits + 1
+        stored = self._rows() * ((1 << self.bits) - 1) * level * self.input.lanes // max(self._lane_rows(), 1)
+        return Cost(
+            lut=self.input.lanes * self.bits * level + stored // 24,
+            ff=self.input.lanes * self.bits * (2 * level),
+        )
+
+    def instance(self) -> Instance:
+        parameters: dict[str, int | str] = {
+            "LANES": self.input.lanes,
+            "BEATS": self._rows(),
+            "IN_BITS": self.input.bits,
+            "IN_SIGNED": int(self.input.signed),
+            "OUT_BITS": self.bits,
+            "BASE": self.base,
+        }
+        return Instance("threshold", parameters, tuple(self._memory(level) for level in range(self.bits)))
+
+    def _lane_rows(self) -> int:
+        return self.input.lanes if len(self.thresholds) > 1 else 1
+
+    def _rows(self) -> int:
+        """Beats after which the thresholds repeat."""
+        return len(self.thresholds) // self._lane_rows()
+
+    def _memory(self, level: int) -> Memory:
+        """Search level: the word of (beat, prefix) holds one threshold per lane, at a bit more than the input's."""
+        bits = self.input.bits + 1
+        tree = np.full((len(self.thresholds), 1 << self.bits), self.input.high + 1, dtype=np.int64)
+        tree[:, 1 : self.thresholds.shape[1] + 1] = np.clip(self.thresholds, self.input.low, self.input.high + 1)
+        half = 1 << (self.bits - 1 - level)
+        picked = tree[:, half :: 2 * half]  # (rows, 2**level)
+        lanes = np.broadcast_to(picked, (max(len(picked), self.input.lanes), picked.shape[1]))
+        words = lanes.reshape(-1, self.input.lanes, picked.shape[1]).transpose(0, 2, 1)
+        return Memory(f"level{level}", [pack(word, bits) for word in words.reshape(-1, self.input.lanes)], self.input.lanes * bits)

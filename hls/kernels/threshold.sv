@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activation: BASE + how many of a channel's ascending thresholds the value reaches, one bit of the search per cycle.
+// II = 1, latency OUT_BITS + 1. LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane.
+module threshold #(
+    parameter int  LANES     = 1,   // channels in one beat
+    parameter int  BEATS     = 1,   // beats after which the thresholds repeat
+    parameter int  IN_BITS   = 16,  // bits of the value
+    parameter int  IN_SIGNED = 1,   // two's complement if 1
+    parameter int  OUT_BITS  = 4,   // search levels, <= 8
+    parameter int  BASE      = 0,   // output below the first threshold
+    parameter      LEVEL0    = "level0.hex",
+    parameter      LEVEL1    = "level1.hex",
+    parameter      LEVEL2    = "level2.hex",
+    parameter      LEVEL3    = "level3.hex",
+    parameter      LEVEL4    = "level4.hex",
+    parameter      LEVEL5    = "level5.hex",
+    parameter      LEVEL6    = "level6.hex",
+    parameter      LEVEL7    = "level7.hex",
+    localparam int BEAT      = BEATS > 1 ? $clog2(BEATS) : 1,
+    localparam int T         = IN_BITS + 1  // one bit more: a threshold may lie above every value
+) (
+    input  logic                      clk,
+    input  logic                      rst,
+    input  logic                      in_valid,
+    output logic                      in_ready,
+    input  logic [LANES*IN_BITS-1:0]  in_data,
+    output logic                      out_valid,
+    input  logic                      out_ready,
+    output logic [LANES*OUT_BITS-1:0] out_data
+);
+    logic                move;
+    logic [OUT_BITS:0]   valid_q;
+    logic [BEAT-1:0]     beat_q;
+    // Stage n: beat and values whose first n bits are known; [n] is stage n's register, stage 0 is the input.
+    logic [BEAT-1:0]           beat   [0:OUT_BITS];
+    logic [LANES*IN_BITS-1:0]  value  [0:OUT_BITS];
+    logic [LANES*OUT_BITS-1:0] prefix [0:OUT_BITS];  // OUT_BITS per lane, low bits used
+    logic [LANES*OUT_BITS-1:0] out_q;
+
+    assign move      = out_ready || !valid_q[OUT_BITS];
+    assign in_ready  = move;
+    assign out_valid = valid_q[OUT_BITS];
+    assign out_data  = out_q;
+    assign beat[0]   = beat_q;
+    assign value[0]  = in_data;
+    assign prefix[0] = '0;
+
+    always_ff @(posedge clk) begin
+        if (move) begin
+            valid_q <= {valid_q[OUT_BITS-1:0], in_valid};
+            if (in_valid) beat_q <= beat_q == BEAT'(BEATS - 1) ? '0 : beat_q + 1'b1;
+        end
+        if (rst) begin
+            valid_q <= '0;
+            beat_q  <= '0;
+        end
+    end
+
+    genvar n, lane;
+    generate
+        for (n = 0; n < OUT_BITS; n = n + 1) begin : g_level
+            localparam int DEPTH = BEATS << n;
+            localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1;
+            logic [BEAT-1:0]           beat_n;
+            logic [LANES*IN_BITS-1:0]  value_n;
+            logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
+            logic [LANES*T-1:0]        memory [0:DEPTH-1];
+
+            if (n == 0) begin : g_0
+                initial $readmemh(LEVEL0, memory);
+            end
+            if (n == 1) begin : g_1
+                initial $readmemh(LEVEL1, memory);
+            end
+            if (n == 2) begin : g_2
+                initial $readmemh(LEVEL2, memory);
+            end
+            if (n == 3) begin : g_3
+                initial $readmemh(LEVEL3, memory);
+            end
+            if (n == 4) begin : g_4
+                initial $readmemh(LEVEL4, memory);
+            end
+            if (n == 5) begin : g_5
+                initial $readmemh(LEVEL5, memory);
+            end
+            if (n == 6) begin : g_6
+                initial $readmemh(LEVEL6, memory);
+            end
+            if (n == 7) begin : g_7
+                initial $readmemh(LEVEL7, memory);
+            end
+
+            always_ff @(posedge clk) begin
+                if (move) begin
+                    beat_n   <= beat[n];
+                    value_n  <= value[n];
+                    prefix_n <= prefix[n];
+                end
+            end
+
+            for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
+                wire [OUT_BITS-1:0] known = prefix[n][lane*OUT_BITS +: OUT_BITS];
+                wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | 32'(known));
+                logic [LANES*T-1:0] word_q;
+                always_ff @(posedge clk) if (move) word_q <= memory[word];
+
+                wire [IN_BITS-1:0]  x     = value_n[lane*IN_BITS +: IN_BITS];
+                wire [T-1:0]        limit = word_q[lane*T +: T];
+                wire [T-1:0]        wide  = {(IN_SIGNED != 0) && x[IN_BITS-1], x};
+                // Flipping the top bit makes the unsigned comparison serve two's complement as well.
+                wire [T-1:0]        flip  = {IN_SIGNED != 0, {IN_BITS{1'b0}}};
+                wire                above = (wide ^ flip) >= (limit ^ flip);
+                wire [OUT_BITS-1:0] so_far = prefix_n[lane*OUT_BITS +: OUT_BITS];
+                assign prefix_next[lane*OUT_BITS +: OUT_BITS] = OUT_BITS'({so_far, above});
+            end
+
+            assign beat[n+1]   = beat_n;
+            assign value[n+1]  = value_n;
+            assign prefix[n+1] = prefix_next;
+        end
+
+        for (lane = 0; lane < LANES; lane = lane + 1) begin : g_out
+            always_ff @(posedge clk) begin
+                if (move) out_q[lane*OUT_BITS +: OUT_BITS] <= prefix[OUT_BITS][lane*OUT_BITS +: OUT_BITS] + OUT_BITS'(BASE);
+            end
+        end
+    endgenerate
+endmodule
