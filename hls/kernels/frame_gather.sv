@@ -68,20 +68,20 @@ module frame_gather #(
             localparam int DEPTH  = LATE * FRAME;
             localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
             wire mine   = beat_q >= BEAT'(FROM) && beat_q <= BEAT'(TO);
-            wire within = slot_q >= SLOT'(LATE) && 32'(slot_q) < FRAMES + LATE;
-            logic within_q;
+            wire alive = slot_q >= SLOT'(LATE) && 32'(slot_q) < FRAMES + LATE;
+            logic alive_q;
 
             always_ff @(posedge clk) begin
                 if (move) begin
                     pick_q[g] <= mine;
-                    within_q  <= within;
+                    alive_q  <= alive;
                 end
             end
 
             if (LATE == 0) begin : g_now
                 logic [BITS-1:0] data_q;
                 always_ff @(posedge clk) if (move) data_q <= in_data;
-                assign lane_out[g*BITS +: BITS] = within_q ? data_q : '0;
+                assign lane_out[g*BITS +: BITS] = alive_q ? data_q : '0;
             end else begin : g_late
                 // A ring of DEPTH beats: the beat read was written DEPTH beats ago, and its place is written next.
                 logic [BITS-1:0] memory [0:DEPTH-1];
@@ -97,7 +97,7 @@ module frame_gather #(
                     if (move && mine) here_q <= here_q == ADDR'(DEPTH - 1) ? '0 : here_q + 1'b1;
                     if (rst) here_q <= '0;
                 end
-                assign lane_out[g*BITS +: BITS] = within_q ? data_q : '0;
+                assign lane_out[g*BITS +: BITS] = alive_q ? data_q : '0;
             end
         end
     endgenerate

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs a module between test sources and sinks under Verilator or Icarus and records what passed each stream, when."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+from jinja2 import Environment, StrictUndefined
+
+from framegate.errors import FramegateError
+from framegate.hls.tools import require_simulator
+
+Simulator = Literal["verilator", "icarus"]
+SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
+ALWAYS = np.ones(1, dtype=bool)
+_PERIOD = 256  # cycles after which a sink's pattern repeats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A driven input: word i is offered from cycle offers[i] on; cycle 0 is the first one out of reset."""
+
+    name: str  # of the nets <name>_valid, <name>_ready, <name>_data in the bench
+    bits: int
+    words: Sequence[int]
+    offers: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sink:
+    """A read output: ready in cycle n if accepts[n % 256] (repeated to that length); the run ends when all sinks have `beats`."""
+
+    name: str
+    bits: int
+    beats: int
+    accepts: np.ndarray = field(default_factory=lambda: ALWAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tap:
+    """A stream inside the module, recorded by the prefix of its nets."""
+
+    name: str
+    bits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A module, what surrounds it, and the folder it is built and run in."""
+
+    module: str
+    rtl: Path  # folder of the .sv files and .hex images
+    pins: Mapping[str, str]  # pin of the module: net of the bench
+    inputs: tuple[Source, ...]
+    outputs: tuple[Sink, ...]
+    work: Path
+    parameters: Mapping[str, int | str] = field(default_factory=dict)
+    taps: tuple[Tap, ...] = ()
+    simulator: Simulator = "verilator"
+
+    def build(self) -> None:
+        """Compile. Raises UsageError for a missing tool, FramegateError if the module does not compile."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        (self.work / "bench.sv").write_text(self._render())
+        (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
+        harness = [_harness() / name for name in ("source.sv", "sink.sv", "probe.sv")]
+        sources: list[Any] = [*harness, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
+        arguments = ["-g2012"]
+        if self.simulator == "verilator":
+            sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
+            arguments = ["--no-public-flat-rw", "--no-timing", "-Wno-fatal", "-Wno-lint", "-O3", "-CFLAGS", "-O1"]
+        log = self.work / "build.log"
+        with _tools(self.simulator), _named_failure(log, f"{self.module} does not compile with {self.simulator}"):
+            get_runner(self.simulator).build(
+                sources=sources,
+                hdl_toplevel="bench",
+                build_args=arguments,
+                build_dir=self.work / self.simulator,
+                always=True,
+                timescale=("1ns", "1ns"),
+                log_file=log,
+            )
+
+    def run(self, limit: int) -> dict[str, "Recording"]:
+        """Run what was built with the present words and images; record every port and tap by name.
+
+        Raises FramegateError when beats are missing after `limit` cycles or a check inside the bench fails.
+        """
+        for image in self.rtl.glob("*.hex"):
+            shutil.copyfile(image, self.work / image.name)
+        for source in self.inputs:
+            _write_hex(self.work / f"{source.name}_words.hex", source.words)
+            _write_hex(self.work / f"{source.name}_offers.hex", source.offers.tolist())
+        for sink in self.outputs:
+            _write_hex(self.work / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist())
+        log, results = self.work / "run.log", self.work / "results.xml"
+        results.unlink(missing_ok=True)
+        with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
+            get_runner(self.simulator).test(
+                test_module="framegate.rtl_sim.drive",
+                hdl_toplevel="bench",
+                hdl_toplevel_lang="verilog",
+                build_dir=self.work / self.simulator,
+                test_dir=self.work,
+                results_xml=str(results),
+                extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit)},
+                timescale=("1ns", "1ns") if self.simulator == "icarus" else None,
+                log_file=log,
+            )
+        if not results.is_file() or get_results(results)[1]:
+            raise FramegateError(f"{self.module} in {self.simulator}: {_reason(log)} (log: {log})")
+        return {port.name: _recording(self.work / f"{port.name}.txt") for port in self._recorded()}
+
+    def _recorded(self) -> Iterator[Source | Sink | Tap]:
+        yield from (*self.inputs, *self.outputs, *self.taps)
+
+    def _render(self) -> str:
+        template = (_harness() / "bench.sv.j2").read_text()
+        inside = {tap.name for tap in self.taps}
+        return Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(template).render(
+            module=self.module,
+            parameters=[f".{name}({value})" for name, value in self.parameters.items()],
+            pins=[f".{pin}({net})" for pin, net in self.pins.items()],
+            sources=self.inputs,
+            sinks=self.outputs,
+            period=_PERIOD,
+            probes=[(port.name, port.bits, "dut." if port.name in inside else "") for port in self._recorded()],
+        )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Beats that passed a stream: the cycle of each and its word."""
+
+    cycles: np.ndarray
+    words: list[int]
+
+
+def _harness() -> Path:
+    return Path(str(files("framegate.rtl_sim").joinpath("harness")))
+
+
+def _write_hex(target: Path, words: Iterable[int]) -> None:
+    target.write_text("\n".join(f"{int(word):x}" for word in words) + "\n")
+
+
+def _recording(source: Path) -> Recording:
+    lines = [line.split() for line in source.read_text().splitlines()]
+    cycles = np.array([int(cycle) for cycle, _ in lines], dtype=np.int64)
+    return Recording(cycles, [int(word, 16) if "x" not in word else -1 for _, word in lines])
+
+
+@contextmanager
+def _tools(simulator: Simulator) -> Iterator[None]:
+    """The simulator's environment while cocotb's runner, which knows only the process's own, builds or runs."""
+    kept = dict(os.environ)
+    os.environ.update(require_simulator(simulator).environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+@contextmanager
+def _named_failure(log: Path, what: str) -> Iterator[None]:
+    """Turn the runner's ways of failing into one line; a stopped run is told apart by its missing results."""
+    try:
+        yield
+    except (SystemExit, RuntimeError) as error:
+        raise FramegateError(f"{what}: {_reason(log)} (log: {log})") from error
+
+
+def _reason(log: Path) -> str:
+    """The line of the log that says what went wrong."""
+    text = log.read_text(errors="replace") if log.is_file() else ""
+    for pattern in (r"^.*(stream \S+: beat .*)$", r"^.*(beats are missing .*)$", r"^.*((?:%Error|FATAL|error:).*)$"):
+        if found := re.search(pattern, text, flags=re.MULTILINE):
+            return found.group(1).strip()
+    return "no reason given"
