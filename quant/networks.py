@@ -24,10 +24,13 @@ from brevitas.quant import (
 from framegate.errors import UsageError
 from framegate.files import whole
 from framegate.quant.settings import Settings
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
-Bits = Annotated[int, Field(ge=2, le=8)] | None  # None: float
+Bits = Annotated[
+    Annotated[int, Field(ge=2, le=8)] | None,  # None: float, which TOML and the command line spell "float"
+    BeforeValidator(lambda value: None if value == "float" else value),
+]
 Count = Annotated[int, Field(ge=1)]
 
 CALIBRATION_STEPS = (
@@ -304,8 +307,9 @@ def logits(network: Network, pixels: Tensor, batch: int = 32) -> Tensor:
 
 def start_from(network: Network, weights: Network) -> None:
     """Copy convolutions, BatchNorm and head of `weights` into `network`; other scales stay as they are."""
-    own, given = network.state_dict(), weights.state_dict()
-    network.load_state_dict(own | {key: value for key, value in given.items() if key in own})
+    own = dict(network.named_parameters()) | dict(network.named_buffers())
+    given = {key: value for key, value in weights.state_dict().items() if key in own}
+    network.load_state_dict(given, strict=False)
 
 
 CHECKPOINT = "framegate checkpoint 1"

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands print: words and progress on stderr, results on stdout, as text or as JSON."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+_ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Tell the person at the terminal, on stderr."""
+    _ERR.print(message, markup=False)
+
+
+def progress() -> Progress:
+    """A progress bar on stderr."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=_ERR)
+
+
+def show(result: dict[str, Any], lines: list[str], as_json: bool) -> None:
+    """Print the result of a command on stdout: `result` as JSON, or `lines` for reading."""
+    typer.echo(json.dumps(result, indent=2) if as_json else "\n".join(lines))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate train`: fine-tune a network on clips."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from framegate.console import Json, say, show
+
+EPILOG = "Example: `framegate train clips --run run --positive conceal --test test_clips`"
+
+
+def command(
+    clips: Annotated[Path, typer.Argument(help="Folder of class folders, or with a clips.csv.")],
+    run: Annotated[Path, typer.Option(help="Folder to write; a run that was interrupted there continues.")],
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of options; the flags here override it.")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Folder of clips to measure on at the end.")] = None,
+    model: Annotated[str | None, typer.Option(help="tsm-lite or tsn-lite.")] = None,
+    positive: Annotated[str | None, typer.Option(help="The class that raises the alarm.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames taken of each clip.")] = None,
+    size: Annotated[int | None, typer.Option(help="Height and width of the input, pixels.")] = None,
+    shift: Annotated[
+        str | None, typer.Option(help="bidirectional or online (needs no future frame).")
+    ] = None,
+    weight_bits: Annotated[str | None, typer.Option(help="2 to 8, or float.")] = None,
+    act_bits: Annotated[str | None, typer.Option(help="2 to 8, or float.")] = None,
+    edge_bits: Annotated[str | None, typer.Option(help="First and last weights: 2 to 8, or float.")] = None,
+    float_epochs: Annotated[int | None, typer.Option(help="Epochs of the float network.")] = None,
+    quantized_epochs: Annotated[
+        int | None, typer.Option(help="Epochs of the quantized one after it.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Clips per step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed and threads, same network.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one per core.")] = None,
+    accelerator: Annotated[str | None, typer.Option(help="auto, cpu or gpu.")] = None,
+    json: Json = False,
+) -> None:
+    """Train a float network, then quantize and fine-tune it; an interrupted run continues."""
+    from framegate.quant.train import TrainConfig, train
+
+    network = {
+        "name": model, "positive": positive, "frames": frames, "size": size, "shift": shift,
+        "weight_bits": weight_bits, "act_bits": act_bits, "edge_bits": edge_bits,
+    }  # fmt: skip
+    options = {
+        "float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "batch": batch, "seed": seed,
+        "threads": threads, "accelerator": accelerator,
+    }  # fmt: skip
+    settings = TrainConfig.read(config) if config is not None else TrainConfig()
+    metrics = train(settings.override(options, network), clips, run, test, say)
+    lines = [
+        f"{precision}, {where} clips: accuracy {figures['accuracy']:.3f}"
+        for precision, sets in metrics.items()
+        for where, figures in sets.items()
+    ]
+    show(metrics, [*lines, f"wrote {run / 'checkpoint.pt'}"], json)
