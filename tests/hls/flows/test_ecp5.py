@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ECP5 flow on a stand-in design: a bitstream, reuse, and the sentences for what goes wrong."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from framegate.errors import FramegateError, UsageError
+from framegate.hls.flows.ecp5 import FlowReport, _Flow, board_files, build_bitstream
+from framegate.hls.targets import load_target
+from framegate.hls.tools import Tool
+
+TARGET = load_target("ulx3s-85f")
+TINY = Path(__file__).parent / "tiny"
+
+
+@pytest.fixture
+def rtl(tmp_path: Path) -> Path:
+    """BUILD/rtl with the stand-in and its memory."""
+    shutil.copytree(TINY, tmp_path / "rtl")
+    weights = ((i * 2654435761 >> 7) & 0x3FFFF for i in range(1024))
+    (tmp_path / "rtl" / "weights.hex").write_text("".join(f"{weight:05x}\n" for weight in weights))
+    return tmp_path / "rtl"
+
+
+def set_parameter(rtl: Path, name: str, value: int) -> None:
+    source = rtl / "framegate.sv"
+    changed = [
+        line.replace("= 1", f"= {value}") if line.startswith(f"    parameter int  {name} ") else line
+        for line in source.read_text().splitlines(keepends=True)
+    ]
+    source.write_text("".join(changed))
+
+
+def build(rtl: Path, said: list[str] | None = None, clock_mhz: float | None = None) -> FlowReport:
+    out = rtl.parent / "flow" / TARGET.name
+    progress = said.append if said is not None else lambda _: None
+    return build_bitstream(rtl, board_files(TARGET), TARGET, out, progress, clock_mhz=clock_mhz)
+
+
+def test_bitstream_and_report(rtl: Path) -> None:
+    report = build(rtl)
+    assert report.path is not None
+    assert Path(report.path).stat().st_size > 10_000
+    assert report.fmax_mhz >= report.clock_mhz == 50
+    assert (report.dsp, report.bram) == (1, 1), "multiplier and memory are inferred"
+    assert report.available == {"lut": TARGET.lut, "ff": TARGET.ff, "bram": TARGET.bram, "dsp": TARGET.dsp}
+    written = json.loads((rtl.parent / "flow" / TARGET.name / "report.json").read_text())
+    assert FlowReport(**written) == report
+
+
+def test_memories_reach_the_bitstream(rtl: Path) -> None:
+    before = Path(build(rtl).path or "").read_bytes()
+    lines = (rtl / "weights.hex").read_text().splitlines()
+    lines[5] = f"{int(lines[5], 16) ^ 1:05x}"
+    (rtl / "weights.hex").write_text("\n".join(lines) + "\n")
+    assert Path(build(rtl).path or "").read_bytes() != before
+
+
+def test_rerun_reuses_every_step_and_an_edit_redoes_it(rtl: Path) -> None:
+    first = build(rtl)
+    said: list[str] = []
+    assert build(rtl, said) == first
+    assert said == [f"{step}: inputs unchanged, reused" for step in ("synthesis", "routing", "bitstream")]
+    set_parameter(rtl, "LANES", 3)
+    said.clear()
+    assert build(rtl, said).dsp > first.dsp
+    assert not any("reused" in line for line in said)
+
+
+def test_interrupted_step_leaves_nothing_and_keeps_the_step_before(
+    rtl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _Flow._run
+
+    def run_and_interrupt(flow: _Flow, tool: Tool, arguments: list[str], log: Path) -> int:
+        status = run(flow, tool, arguments, log)
+        if tool.name == "nextpnr-ecp5":
+            raise KeyboardInterrupt
+        return status
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Flow, "_run", run_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            build(rtl)
+    left = sorted(path.name for path in (rtl.parent / "flow" / TARGET.name).iterdir())
+    assert left == ["nextpnr.log", "synthesis", "yosys.log"]
+    said: list[str] = []
+    build(rtl, said)
+    assert said[0] == "synthesis: inputs unchanged, reused"
+
+
+def test_too_large_names_what_is_over_and_by_how_much(rtl: Path) -> None:
+    set_parameter(rtl, "LANES", 200)
+    message = r"^ulx3s-85f: the design does not fit: dsp 200 of 156 \(44 too many\); compile for fewer"
+    with pytest.raises(FramegateError, match=message):
+        build(rtl)
+    assert not (rtl.parent / "flow" / TARGET.name / "report.json").exists()
+
+
+def test_too_slow_names_both_clocks_and_leaves_the_numbers(rtl: Path) -> None:
+    set_parameter(rtl, "DEEP", 5)
+    message = (
+        r"^timing: [\d.]+ MHz reached, 50 MHz wanted \([\d.]+ MHz short, "
+        r"from u_design\.\S+ to u_design\.\S+\); compile for a clock of \d+ MHz"
+    )
+    with pytest.raises(FramegateError, match=message):
+        build(rtl)
+    report = json.loads((rtl.parent / "flow" / TARGET.name / "report.json").read_text())
+    assert report["path"] is None
+    assert report["fmax_mhz"] < 50
+
+
+def test_another_clock_reaches_the_pll(rtl: Path) -> None:
+    report = build(rtl, clock_mhz=60)
+    assert report.clock_mhz == 60
+    timing = json.loads((rtl.parent / "flow" / TARGET.name / "routing" / "timing.json").read_text())
+    assert [clock["constraint"] for clock in timing["fmax"].values()] == [pytest.approx(60, abs=0.1)]
+
+
+@pytest.mark.parametrize("clock_mhz", [33, 52.5, 205])
+def test_a_clock_that_the_pll_cannot_make(rtl: Path, clock_mhz: float) -> None:
+    with pytest.raises(UsageError, match=rf"^clock of {clock_mhz:g} MHz: .*multiples of 5 from 5 to 200"):
+        build(rtl, clock_mhz=clock_mhz)
+
+
+def test_without_rtl_the_remedy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"framegate\.sv: not there; run `framegate compile` first$"):
+        build(tmp_path / "rtl")
+
+
+def test_a_failing_tool_is_quoted_with_its_log(rtl: Path) -> None:
+    (rtl / "broken.sv").write_text("module broken (input clk; endmodule\n")
+    with pytest.raises(FramegateError, match=r"^yosys failed: .*broken\.sv:1: ERROR: .*yosys\.log\)$"):
+        build(rtl)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The serial link bit by bit, with a host clock that is 2 % off, into the stand-in design."""
+
+import subprocess
+from pathlib import Path
+
+from framegate.hls import flows
+from framegate.hls.tools import find
+
+FLOWS = Path(flows.__file__).parent
+HERE = Path(__file__).parent
+
+
+def test_pixels_arrive_decisions_return_and_losses_are_told(tmp_path: Path) -> None:
+    (tmp_path / "weights.hex").write_text("".join(f"{7 * i + 3:05x}\n" for i in range(1024)))
+    sources = [
+        HERE / "serial_link_tb.sv",
+        HERE / "tiny" / "framegate.sv",
+        *(FLOWS / name for name in ("serial_link.sv", "uart_rx.sv", "uart_tx.sv")),
+    ]
+    compiler, simulator = find("iverilog").command, find("vvp").command
+    subprocess.run([*compiler, "-g2012", "-o", "bench.vvp", *map(str, sources)], cwd=tmp_path, check=True)
+    run = subprocess.run(
+        [*simulator, "-n", "bench.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert [line for line in run.stdout.splitlines() if "=" in line] == [
+        "whole seen=8 wrong=0 answers=1 same=1",
+        "restarted seen=8 wrong=0 answers=2",
+        "lost answer=ff led=ff",
+    ]
