@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From FINN's hardware nodes to the dataflow: our kernels, unfolded, and the streams between them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from framegate.errors import UsageError
+from framegate.hls.dataflow import PIXELS, Dataflow, Link
+from framegate.hls.graphs import LOGIT_SCALE, NETWORK, metadata
+from framegate.hls.kernels import Add, Decide, Fork, FrameGather, Kernel, MatVec, Mean, Threshold, Window
+from framegate.hls.lower import load
+from framegate.hls.stream import Stream
+from onnx import NodeProto
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+
+
+def read_dataflow(hardware: Path) -> Dataflow:
+    """The dataflow of a hardware graph that `lower` wrote: one lane, one row at a time everywhere.
+
+    Raises UsageError naming the node that our kernels cannot do.
+    """
+    return _Reader(load(hardware)).run()
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Who drives a tensor, before a stream is made of it."""
+
+    producer: str
+    port: int
+    stream: Stream
+
+
+@dataclass
+class _Reader:
+    """One walk over the nodes, in order."""
+
+    model: ModelWrapper
+    sources: dict[str, _Source] = field(default_factory=dict)
+    paddings: dict[str, tuple[str, tuple[int, int, int, int]]] = field(default_factory=dict)
+    kernels: list[Kernel] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+
+    def run(self) -> Dataflow:
+        facts = metadata(self.model)
+        if LOGIT_SCALE not in facts:
+            raise UsageError(
+                "the hardware graph was not written by framegate; run `framegate compile` on its QONNX"
+            )
+        network = json.loads(facts.get(NETWORK, "{}"))
+        pixels = self._pixels()
+        for node in self.model.graph.node:
+            read = _READ.get(node.op_type)
+            if read is None:
+                raise UsageError(
+                    f"unsupported hardware node: {node.op_type} '{node.name}'; supported are "
+                    f"{', '.join(sorted(_READ))}"
+                )
+            read(self, node)
+        classes = self._decide(network)
+        return Dataflow(
+            model=network.get("name", "network"),
+            classes=classes,
+            logit_scale=float(facts[LOGIT_SCALE]),
+            pixels=pixels,
+            kernels=tuple(self.kernels),
+            links=tuple(self.links),
+            network=network,
+        ).check("reading off the hardware graph")
+
+    def _pixels(self) -> Stream:
+        name = self.model.graph.input[0].name
+        frames, height, width, channels = self.model.get_tensor_shape(name)
+        kind = self.model.get_tensor_datatype(name)
+        stream = Stream(
+            frames=frames,
+            height=height,
+            width=width,
+            channels=channels,
+            bits=kind.bitwidth(),
+            signed=kind.signed(),
+        )
+        self.sources[name] = _Source(PIXELS, 0, stream)
+        return stream
+
+    def _decide(self, network: dict[str, Any]) -> tuple[str, ...]:
+        """Append the decision; return the names of the classes."""
+        tensor = self.model.graph.output[0].name
+        count = self.sources[tensor].stream.channels
+        classes = tuple(network.get("classes") or (str(index) for index in range(count)))
+        if len(classes) != count:
+            raise UsageError(f"the network names {len(classes)} classes but gives {count} logits")
+        positive = classes.index(network["positive"]) if network.get("positive") else -1
+        self.put(Decide(name="decide", input=self.sources[tensor].stream, positive=positive), [tensor], [])
+        return classes
+
+    def put(self, kernel: Kernel, inputs: list[str], outputs: list[str]) -> None:
+        """Append a kernel and the links from the producers of `inputs`; it drives the tensors `outputs`."""
+        for slot, tensor in enumerate(inputs):
+            source = self.sources[tensor]
+            self.links.append(Link(source.producer, source.port, kernel.name, slot))
+        for port, tensor in enumerate(outputs):
+            self.sources[tensor] = _Source(kernel.name, port, kernel.outputs[port])
+        self.kernels.append(kernel)
+
+    def stream(self, tensor: str) -> Stream:
+        """What travels as `tensor`."""
+        return self.sources[tensor].stream
+
+    def padding(self, node: NodeProto) -> None:
+        """Padding is part of the window behind it."""
+        top, left, bottom, right = getCustomOp(node).get_nodeattr("Padding")
+        self.paddings[node.output[0]] = (node.input[0], (top, left, bottom, right))
+
+    def window(self, node: NodeProto) -> None:
+        """A window repeats each pixel once per row of the matrix behind it."""
+        op = getCustomOp(node)
+        tensor, padding = self.paddings.get(node.input[0], (node.input[0], (0, 0, 0, 0)))
+        readers = self.model.find_consumers(node.output[0])
+        if len(readers) != 1 or readers[0].op_type != "MVAU":
+            raise UsageError(
+                f"'{node.name}': a window must feed one MVAU, not {[one.op_type for one in readers]}"
+            )
+        if op.get_nodeattr("depthwise") or set(op.get_nodeattr("Dilation")) != {1}:
+            raise UsageError(
+                f"'{node.name}': depthwise and dilated windows cannot be built yet; use plain convolutions"
+            )
+        kernel = Window(
+            name=node.name,
+            input=self.stream(tensor),
+            kernel=_pair(op, "ConvKernelDim"),
+            stride=_pair(op, "Stride"),
+            padding=padding,
+            repeat=getCustomOp(readers[0]).get_nodeattr("MH"),
+        )
+        self.put(kernel, [tensor], [node.output[0]])
+
+    def matrix(self, node: NodeProto) -> None:
+        """A matrix product; its input is a window, if only of one pixel."""
+        if not getCustomOp(node).get_nodeattr("noActivation"):
+            raise UsageError(f"'{node.name}': thresholds inside an MVAU cannot be read; keep them as a node")
+        weights = self.model.get_initializer(node.input[1]).T.astype(np.int64)
+        tensor = node.input[0]
+        if not self._is_window(tensor):
+            tensor = self._pixel_window(node, len(weights))
+        self.put(
+            MatVec(name=node.name, input=self.stream(tensor), weights=weights), [tensor], [node.output[0]]
+        )
+
+    def _is_window(self, tensor: str) -> bool:
+        producer = self.model.find_producer(tensor)
+        return producer is not None and producer.op_type == "ConvolutionInputGenerator"
+
+    def _pixel_window(self, node: NodeProto, rows: int) -> str:
+        window = Window(
+            name=f"{node.name}_window",
+            input=self.stream(node.input[0]),
+            kernel=(1, 1),
+            stride=(1, 1),
+            padding=(0, 0, 0, 0),
+            repeat=rows,
+        )
+        self.put(window, [node.input[0]], [window.name])
+        return window.name
+
+    def threshold(self, node: NodeProto) -> None:
+        """An activation."""
+        op = getCustomOp(node)
+        kernel = Threshold(
+            name=node.name,
+            input=self.stream(node.input[0]),
+            thresholds=self.model.get_initializer(node.input[1]).astype(np.int64),
+            bits=op.get_output_datatype().bitwidth(),
+            base=op.get_nodeattr("ActVal"),
+        )
+        self.put(kernel, [node.input[0]], [node.output[0]])
+
+    def add(self, node: NodeProto) -> None:
+        """The end of a residual stage."""
+        left, right = node.input
+        kernel = Add(name=node.name, left=self.stream(left), right=self.stream(right))
+        self.put(kernel, [left, right], [node.output[0]])
+
+    def fork(self, node: NodeProto) -> None:
+        """Copies for several readers: one fork for two, a chain for more."""
+        tensor, outputs = node.input[0], list(node.output)
+        for number, output in enumerate(outputs[:-1], start=1):
+            name = node.name if number == 1 else f"{node.name}{number}"
+            rest = outputs[-1] if number == len(outputs) - 1 else f"{name}_rest"
+            self.put(Fork(name=name, input=self.stream(tensor)), [tensor], [output, rest])
+            tensor = rest
+
+    def gather(self, node: NodeProto) -> None:
+        """Channels of neighbouring frames."""
+        op = getCustomOp(node)
+        if op.get_nodeattr("stride_t") != 1:
+            raise UsageError(
+                f"'{node.name}': stride_t={op.get_nodeattr('stride_t')} cannot be built yet; keep every frame"
+            )
+        kernel = FrameGather(name=node.name, input=self.stream(node.input[0]), groups=op.groups)
+        self.put(kernel, [node.input[0]], [node.output[0]])
+
+    def frame_sum(self, node: NodeProto) -> None:
+        """The sum over the pixels of a frame."""
+        kernel = Mean(name=node.name, input=self.stream(node.input[0]), over="frame")
+        self.put(kernel, [node.input[0]], [node.output[0]])
+
+    def clip_sum(self, node: NodeProto) -> None:
+        """The sum over the frames of a clip."""
+        kernel = Mean(name=node.name, input=self.stream(node.input[0]), over="clip")
+        self.put(kernel, [node.input[0]], [node.output[0]])
+
+
+_READ: dict[str, Callable[[_Reader, NodeProto], None]] = {
+    "ConvolutionInputGenerator": _Reader.window,
+    "DuplicateStreams": _Reader.fork,
+    "ElementwiseAdd": _Reader.add,
+    "FMPadding": _Reader.padding,
+    "FrameGather": _Reader.gather,
+    "FrameMean": _Reader.clip_sum,
+    "GlobalAccPool": _Reader.frame_sum,
+    "MVAU": _Reader.matrix,
+    "Thresholding": _Reader.threshold,
+}
+
+
+def _pair(op: Any, attribute: str) -> tuple[int, int]:
+    height, width = op.get_nodeattr(attribute)
+    return height, width
