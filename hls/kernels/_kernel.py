@@ -75,6 +75,11 @@ class Kernel(ABC):
         """Prefixes of the handshake ports, inputs then outputs."""
         return ("in", "out")
 
+    @property
+    def cycles_per_frame(self) -> int:
+        """Cycles that it needs per frame when never waiting."""
+        return max(stream.beats_per_frame for stream in (*self.inputs, *self.outputs))
+
     @abstractmethod
     def reference(self, *values: np.ndarray) -> np.ndarray:
         """The definition: integers (clips, T, H, W, C) per input in, integers (clips, T, H, W, C) out."""

@@ -51,6 +51,12 @@ class FrameGather(Kernel):
     def outputs(self) -> tuple[Stream, ...]:
         return (self.input,)
 
+    @property
+    def cycles_per_frame(self) -> int:
+        """The frames that it gives by itself at the end of a clip count for all frames of the clip."""
+        frames = self.input.frames
+        return -(-self.input.beats_per_frame * (frames + self.lookahead) // frames)
+
     def reference(self, *values: np.ndarray) -> np.ndarray:
         gathered = np.zeros_like(values[0])
         frames = self.input.frames

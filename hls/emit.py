@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Emission: one top module with AXI4-Stream ports, the kernels' SystemVerilog and the memory images."""
+
+import shutil
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from framegate.files import whole
+from framegate.hls.dataflow import PIXELS, Dataflow, Link
+from framegate.hls.kernels import Kernel, Memory
+from framegate.hls.schedule import Schedule
+from framegate.hls.stream import Stream
+
+TOP = "framegate"
+
+
+def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
+    """Write folder `target`: framegate.sv, the .sv of every kernel used and a .hex per memory. Return `target`."""
+    with whole(target) as draft:
+        draft.mkdir()
+        (draft / f"{TOP}.sv").write_text(render_top(dataflow, times))
+        for kernel in dataflow.kernels:
+            source = files("framegate.hls.kernels").joinpath(f"{kernel_file(kernel)}.sv")
+            shutil.copyfile(str(source), draft / f"{kernel_file(kernel)}.sv")
+            for memory in kernel.instance().memories:
+                (draft / image_name(kernel, memory)).write_text(image(memory))
+    return target
+
+
+def render_top(dataflow: Dataflow, times: Schedule) -> str:
+    """The text of the top module."""
+    template = files("framegate.hls").joinpath("top.sv.j2").read_text()
+    last = dataflow.kernels[-1]
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(template).render(
+        model=dataflow.model,
+        classes=dataflow.classes,
+        frames=dataflow.pixels.frames,
+        height=dataflow.pixels.height,
+        width=dataflow.pixels.width,
+        interval=times.initiation_interval,
+        latency=times.latency_cycles,
+        pixel_bits=dataflow.pixels.beat_bits,
+        result_bits=last.outputs[0].beat_bits,
+        nets=nets(dataflow),
+        instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
+        result=net_name(dataflow, Link(last.name, 0, "", 0)),
+    )
+
+
+@dataclass(frozen=True)
+class Net:
+    """One stream of the top: the prefix of its valid/ready/data wires, and what it carries."""
+
+    name: str
+    producer: str
+    stream: Stream
+
+    @property
+    def bits(self) -> int:
+        """Bits of a beat."""
+        return self.stream.beat_bits
+
+
+def nets(dataflow: Dataflow) -> list[Net]:
+    """Every stream of the top in the order of the kernels, the pixels first."""
+    found = [Net(PIXELS, PIXELS, dataflow.pixels)]
+    for kernel in dataflow.kernels:
+        for port, stream in enumerate(kernel.outputs):
+            found.append(Net(net_name(dataflow, Link(kernel.name, port, "", 0)), kernel.name, stream))
+    return found
+
+
+def net_name(dataflow: Dataflow, link: Link) -> str:
+    """A stream is called after its producer, with the port where there are several."""
+    if link.producer == PIXELS:
+        return PIXELS
+    kernel = dataflow.kernel(link.producer)
+    if len(kernel.outputs) == 1:
+        return kernel.name
+    return f"{kernel.name}_{kernel.ports[len(kernel.inputs) + link.port]}"
+
+
+def kernel_file(kernel: Kernel) -> str:
+    """The stem that a kernel's three files share."""
+    return type(kernel).__module__.rsplit(".", 1)[1]
+
+
+def image_name(kernel: Kernel, memory: Memory) -> str:
+    """File name of a memory image."""
+    return f"{kernel.name}_{memory.suffix}.hex"
+
+
+def image(memory: Memory) -> str:
+    """A memory as $readmemh reads it, one word per line."""
+    digits = -(-memory.bits // 4)
+    return "".join(f"{word:0{digits}x}\n" for word in memory.words)
+
+
+def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
+    instance = kernel.instance()
+    parameters = [f".{name}({value})" for name, value in instance.parameters.items()]
+    parameters += [f'.{memory.suffix.upper()}("{image_name(kernel, memory)}")' for memory in instance.memories]
+    ports = [net_name(dataflow, link) for link in dataflow.links_into(kernel.name)]
+    ports += [net_name(dataflow, Link(kernel.name, port, "", 0)) for port in range(len(kernel.outputs))]
+    pins = [
+        ", ".join(f".{port}_{pin}({net}_{pin})" for pin in ("valid", "ready", "data"))
+        for port, net in zip(kernel.ports, ports, strict=True)
+    ]
+    return {
+        "name": kernel.name,
+        "module": instance.module,
+        "parameters": parameters,
+        "pins": pins,
+        "comment": " + ".join(_shape(stream) for stream in kernel.inputs) + f" -> {_shape(kernel.outputs[0])}",
+    }
+
+
+def _shape(stream: Stream) -> str:
+    kind = "int" if stream.signed else "uint"
+    shape = f"{stream.height}x{stream.width}x{stream.channels} {kind}{stream.bits}"
+    return f"{shape}, {stream.lanes} lane{'s' if stream.lanes > 1 else ''}"

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folding: how many rows (PE) and columns (SIMD) each matrix-vector kernel works on per cycle."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import gcd
+
+from framegate.errors import UsageError
+from framegate.hls.dataflow import PIXELS, Dataflow, Link
+from framegate.hls.kernels import Add, Cost, FrameGather, Kernel, MatVec, Width, Window
+from framegate.hls.stream import Stream, divisors
+from framegate.hls.targets import Target
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One choice for a window and its matrix-vector product."""
+
+    pe: int
+    simd: int
+    cycles: int  # per frame
+    cost: Cost
+
+
+def fold(dataflow: Dataflow, target: Target, frames_per_second: float | None = None) -> Dataflow:
+    """Choose every PE and SIMD, the cheapest for the rate or (None) the fastest that fits; connect the lanes.
+
+    Layers are independent once the interval is fixed, so enumerating their divisors is exact. Raises UsageError
+    when the rate is out of reach or the network does not fit `target`.
+    """
+    choices = {kernel.name: _choices(dataflow, kernel) for kernel in dataflow.kernels if isinstance(kernel, MatVec)}
+    if frames_per_second is not None:
+        chosen = _cheapest(choices, int(target.clock_mhz * 1e6 / frames_per_second), target)
+        folded = _connect(dataflow, chosen)
+        _check_fit(folded, target)
+        return folded
+    intervals = sorted({choice.cycles for options in choices.values() for choice in options})
+    floor = max(min(choice.cycles for choice in options) for options in choices.values())
+    for interval in (interval for interval in intervals if interval >= floor):
+        folded = _connect(dataflow, _cheapest(choices, interval, target))
+        if _excess(folded, target) is None:
+            return folded
+    _check_fit(folded, target)
+    raise AssertionError("a design that does not fit has an excess")
+
+
+def total_cost(dataflow: Dataflow) -> Cost:
+    """The sum of the kernels' cost models."""
+    return sum((kernel.cost() for kernel in dataflow.kernels), Cost())
+
+
+def _choices(dataflow: Dataflow, matvec: Kernel) -> list[Fold]:
+    """Every divisor pair of one layer, unfolded in `dataflow`, with what it takes."""
+    assert isinstance(matvec, MatVec)
+    window = _window_of(dataflow, matvec)
+    found = []
+    for pe in divisors(matvec.rows):
+        for simd in divisors(window.input.channels):
+            folded_window, folded = _folded(window, matvec, pe, simd)
+            found.append(Fold(pe, simd, folded_window.outputs[0].beats_per_frame, folded_window.cost() + folded.cost()))
+    return found
+
+
+def _folded(window: Window, matvec: MatVec, pe: int, simd: int) -> tuple[Window, MatVec]:
+    window = replace(window, input=replace(window.input, lanes=simd), repeat=matvec.rows // pe)
+    return window, replace(matvec, input=window.outputs[0], pe=pe)
+
+
+def _window_of(dataflow: Dataflow, matvec: Kernel) -> Window:
+    window = dataflow.kernel(dataflow.links_into(matvec.name)[0].producer)
+    assert isinstance(window, Window), f"{matvec.name} must read a window"
+    return window
+
+
+def _cheapest(choices: Mapping[str, list[Fold]], interval: int, target: Target) -> dict[str, Fold]:
+    """Per layer the choice within `interval` that takes the smallest share of the device."""
+    chosen = {}
+    for name, options in choices.items():
+        within = [option for option in options if option.cycles <= interval]
+        if not within:
+            fastest = min(options, key=lambda option: option.cycles)
+            raise UsageError(
+                f"{name}: needs at least {fastest.cycles} cycles per frame, the rate leaves {interval}; "
+                f"ask for at most {target.clock_mhz * 1e6 / fastest.cycles:.0f} frames/s at {target.clock_mhz} MHz"
+            )
+        chosen[name] = min(within, key=lambda option: (_share(option.cost, target), option.cycles))
+    return chosen
+
+
+def _share(cost: Cost, target: Target) -> float:
+    blocks = cost.bram_bits / target.bram_bits
+    return cost.lut / target.lut + cost.ff / target.ff + cost.dsp / target.dsp + blocks / target.bram
+
+
+def _excess(dataflow: Dataflow, target: Target) -> str | None:
+    cost = total_cost(dataflow)
+    blocks = -(-cost.bram_bits // target.bram_bits)
+    wants = {"lut": cost.lut, "ff": cost.ff, "dsp": cost.dsp, "bram": blocks}
+    for name, wanted in wants.items():
+        if wanted > getattr(target, name):
+            return f"{wanted} {name.upper()} of {getattr(target, name)}"
+    return None
+
+
+def _check_fit(dataflow: Dataflow, target: Target) -> None:
+    if excess := _excess(dataflow, target):
+        raise UsageError(
+            f"{dataflow.model}: needs {excess} on {target.name}; ask for fewer frames/s, use fewer channels or "
+            f"bits, or choose a larger target"
+        )
+
+
+def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
+    """Apply the folds, let every other kernel take the lanes it is offered, convert widths where they differ."""
+    simd = {_window_of(dataflow, dataflow.kernel(name)).name: fold for name, fold in folds.items()}
+    kernels: dict[str, Kernel] = {}
+    links: list[Link] = []
+    for kernel in dataflow.kernels:
+        feeds = dataflow.links_into(kernel.name)
+        offered = [_offered(dataflow, kernels, link) for link in feeds]
+        lanes = _lanes_wanted(kernel, offered, simd.get(kernel.name))
+        for slot, link in enumerate(feeds):
+            producer, port = link.producer, link.port
+            for step in _steps(offered[slot].lanes, lanes):
+                width = Width(name=_width_name(kernel, slot, step, lanes), input=offered[slot], lanes=step)
+                links.append(Link(producer, port, width.name, 0))
+                kernels[width.name] = width
+                producer, port, offered[slot] = width.name, 0, width.outputs[0]
+            links.append(Link(producer, port, kernel.name, slot))
+        kernels[kernel.name] = _rebuilt(kernel, offered, simd.get(kernel.name), folds.get(kernel.name))
+    return replace(dataflow, kernels=tuple(kernels.values()), links=tuple(links)).check("folding")
+
+
+def _offered(dataflow: Dataflow, kernels: Mapping[str, Kernel], link: Link) -> Stream:
+    """What the already connected producer drives; pixels enter whole."""
+    return dataflow.pixels if link.producer == PIXELS else kernels[link.producer].outputs[link.port]
+
+
+def _lanes_wanted(kernel: Kernel, offered: list[Stream], fold_of_window: Fold | None) -> int:
+    if fold_of_window is not None:
+        return fold_of_window.simd
+    lanes = gcd(*(stream.lanes for stream in offered))
+    return kernel.lanes_for(lanes) if isinstance(kernel, FrameGather) else lanes
+
+
+def _steps(lanes: int, wanted: int) -> Iterator[int]:
+    """Lane counts to convert to, one after the other, each a whole ratio."""
+    if lanes == wanted:
+        return
+    if lanes % wanted and wanted % lanes:
+        yield gcd(lanes, wanted)
+    yield wanted
+
+
+def _width_name(kernel: Kernel, slot: int, step: int, lanes: int) -> str:
+    port = f"_{kernel.ports[slot]}" if len(kernel.inputs) > 1 else ""
+    return f"{kernel.name}{port}_{'width' if step == lanes else 'split'}"
+
+
+def _rebuilt(kernel: Kernel, offered: list[Stream], window_fold: Fold | None, matvec_fold: Fold | None) -> Kernel:
+    if isinstance(kernel, Window) and window_fold is not None:
+        repeat = kernel.repeat // window_fold.pe
+        return replace(kernel, input=offered[0], repeat=repeat)
+    if isinstance(kernel, MatVec) and matvec_fold is not None:
+        return replace(kernel, input=offered[0], pe=matvec_fold.pe)
+    if isinstance(kernel, Add):
+        return replace(kernel, left=offered[0], right=offered[1])
+    return replace(kernel, input=offered[0])  # type: ignore[call-arg]

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The emitted top against the integer reference (values) and the schedule (cycles), clips back to back."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from framegate.errors import UsageError
+from framegate.hls.dataflow import PIXELS, Dataflow, Link
+from framegate.hls.emit import TOP, Net, net_name, nets
+from framegate.hls.schedule import Passage, latencies, passages_of
+from framegate.hls.stream import from_beats, to_beats
+from framegate.rtl_sim import reference
+from framegate.rtl_sim.compare import Difference, compare_words
+from framegate.rtl_sim.simulator import Bench, Recording, Simulator, Sink, Source, Tap
+
+_SPARE = 10_000  # cycles beyond the predicted end before a run counts as stuck
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What one simulation showed. Cycles count from the first pixel accepted to the result, per clip."""
+
+    clips: int
+    values: int
+    mismatches: int
+    first_mismatch: str | None  # kernel, clip, frame, pixel, channel
+    predicted: int
+    measured: tuple[int, ...]
+    late: str | None  # first stream, in order, with a beat outside its predicted cycle (probed streams only)
+    logits: np.ndarray  # (clips, classes), as the hardware gave them
+    simulator: Simulator
+    cycles: int
+    seconds: float  # of simulation, without the build
+
+    @property
+    def bit_exact(self) -> bool:
+        """No value differs."""
+        return self.mismatches == 0
+
+    @property
+    def on_time(self) -> bool:
+        """Every clip took the predicted cycles, and so did every probed beat."""
+        return set(self.measured) == {self.predicted} and self.late is None
+
+    @property
+    def jitter(self) -> int:
+        """Cycles between the slowest and the fastest clip."""
+        return max(self.measured) - min(self.measured)
+
+    def latency_cycles(self) -> dict[str, int]:
+        """As in the JSON of the commands; `measured` is the clip furthest from the prediction."""
+        worst = max(self.measured, key=lambda cycles: abs(cycles - self.predicted))
+        return {"predicted": self.predicted, "measured": worst, "jitter": self.jitter}
+
+
+def verify(
+    dataflow: Dataflow,
+    rtl: Path,
+    pixels: np.ndarray,
+    work: Path,
+    *,
+    simulator: Simulator = "verilator",
+    probe: bool = False,
+) -> Verdict:
+    """Simulate the top in `rtl` on pixels (clips, T, H, W, 3) 0 … 255 and compare results, or with `probe` all streams.
+
+    Raises UsageError for clips of another shape or a missing tool, FramegateError when the simulation stops early.
+    """
+    if not len(pixels) or pixels.shape[1:] != dataflow.pixels.shape:
+        raise UsageError(
+            f"clips of shape {pixels.shape} do not fit {dataflow.model}, which takes {dataflow.pixels.shape} each; "
+            f"sample and resize them with the model's own configuration"
+        )
+    passages = passages_of(dataflow, len(pixels))
+    result = nets(dataflow)[-1]
+    bench = _bench(dataflow, rtl, pixels, work, simulator, nets(dataflow)[:-1] if probe else [])
+    bench.build()
+    started = time.perf_counter()
+    end = int(passages[_result(dataflow)].taken[-1])
+    recorded = bench.run(limit=end + _SPARE)
+    seconds = time.perf_counter() - started
+    streams = {**recorded, result.name: recorded["m_axis"]}
+    differences = list(_differences(dataflow, pixels, streams))
+    words = from_beats(recorded["m_axis"].words, result.stream)
+    firsts = recorded["s_axis"].cycles[:: dataflow.pixels.beats]
+    return Verdict(
+        clips=len(pixels),
+        values=sum(difference.values for difference in differences),
+        mismatches=sum(difference.mismatches for difference in differences),
+        first_mismatch=next((difference.first for difference in differences if difference.first), None),
+        predicted=int(latencies(passages, dataflow)[0]),
+        measured=tuple((recorded["m_axis"].cycles - firsts).tolist()),
+        late=_first_late(dataflow, passages, streams),
+        logits=words[:, :-1],
+        simulator=simulator,
+        cycles=int(recorded["m_axis"].cycles[-1]),
+        seconds=seconds,
+    )
+
+
+def _bench(
+    dataflow: Dataflow, rtl: Path, pixels: np.ndarray, work: Path, simulator: Simulator, taps: list[Net]
+) -> Bench:
+    result = nets(dataflow)[-1]
+    words = to_beats(pixels, dataflow.pixels)
+    source = Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=np.zeros(len(words), dtype=np.int64))
+    sink = Sink(name="m_axis", bits=result.bits, beats=len(pixels) * result.stream.beats)
+    return Bench(
+        module=TOP,
+        rtl=rtl,
+        pins={f"{port}_t{pin}": f"{port}_{pin}" for port in ("s_axis", "m_axis") for pin in ("valid", "ready", "data")},
+        inputs=(source,),
+        outputs=(sink,),
+        taps=tuple(Tap(name=net.name, bits=net.bits) for net in taps),
+        work=work,
+        simulator=simulator,
+    )
+
+
+def _result(dataflow: Dataflow) -> Link:
+    return Link(dataflow.kernels[-1].name, 0, "", 0)
+
+
+def _differences(dataflow: Dataflow, pixels: np.ndarray, streams: dict[str, Recording]) -> Iterator[Difference]:
+    """Per recorded stream, in the order of the kernels."""
+    by_producer: dict[str, list[Net]] = {}
+    for net in nets(dataflow):
+        if net.name in streams:
+            by_producer.setdefault(net.producer, []).append(net)
+    for name, values in [(PIXELS, pixels), *reference.outputs(dataflow, pixels)]:
+        for net in by_producer.get(name, []):
+            yield compare_words(net.name, values, streams[net.name].words, net.stream)
+
+
+def _first_late(dataflow: Dataflow, passages: dict[Link, Passage], streams: dict[str, Recording]) -> str | None:
+    for link, passage in sorted(passages.items(), key=lambda item: int(item[1].taken[0])):
+        name = net_name(dataflow, link)
+        if name not in streams:
+            continue
+        measured = streams[name].cycles
+        if len(measured) != len(passage.taken):
+            return f"{name}: {len(measured)} beats, predicted {len(passage.taken)}"
+        wrong = np.flatnonzero(measured != passage.taken)
+        if len(wrong):
+            beat = int(wrong[0])
+            return f"{name}: beat {beat} passed in cycle {measured[beat]}, predicted {passage.taken[beat]}"
+    return None
