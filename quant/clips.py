@@ -54,7 +54,8 @@ def middles(count: int, frames: int) -> list[int]:
 
     Symmetric: a clip played backwards gives the same frames backwards (middle one excepted).
     """
-    early = [((2 * k + 1) * count - frames) // (2 * frames) for k in range((frames + 1) // 2)]
+    # (2k + 1) * count / (2 * frames) - 1/2, rounded, halves down here and up in the mirrored half
+    early = [-((2 * frames - (2 * k + 1) * count) // (2 * frames)) for k in range((frames + 1) // 2)]
     return early + [count - 1 - index for index in early[: frames // 2]][::-1]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from framegate.errors import UsageError
+from framegate.files import read_json
 from framegate.quant.clips import Clip, decode_all
 from framegate.quant.networks import Network, NetworkConfig, logits
 from torch import Tensor
@@ -72,6 +73,14 @@ def best_threshold(probability: Tensor, truth: Tensor) -> float:
     f1 = torch.stack([f1_score((probability >= c).long(), truth.long(), task="binary") for c in candidates])
     best = (f1 == f1.max()).nonzero().flatten()
     return candidates[best[len(best) // 2]].item()
+
+
+def threshold_beside(checkpoint: Path) -> float:
+    """The alarm threshold that training chose for a checkpoint file; 0.5 when there is none beside it."""
+    file = checkpoint.with_name("threshold.json")
+    if not file.is_file():
+        return 0.5
+    return float(read_json(file, "delete it, or train again")["threshold"])
 
 
 def evaluate(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synthetic shop: CCTV-like clips, seen from above, of five actions at a shelf.
 
-A scene is drawn in shop coordinates: x to the right, y down, both 0 to 1 over the picture, shelf at the top.
-`put_back` is a `take` played backwards, frame for frame: only the order of the frames tells the two apart. Each
-frame is coded on its own, so the decoded files keep that exactly.
+A scene is drawn in shop coordinates: x to the right, y down, 0 to 1 over the picture, shelf on top.
+`put_back` is a `take` played backwards, frame for frame: only the order of the frames tells the two apart.
+Each frame is coded on its own, so the decoded files keep that exactly.
 """
 
 import csv

@@ -146,14 +146,6 @@ def split(clips: Sequence[Clip], share: float, seed: int, folder: Path) -> tuple
     return [c for c in clips if c.source not in held_out], [c for c in clips if c.source in held_out]
 
 
-def threshold_beside(checkpoint: Path) -> float:
-    """The alarm threshold that training chose for a checkpoint file; 0.5 when there is none beside it."""
-    file = checkpoint.with_name("threshold.json")
-    if not file.is_file():
-        return 0.5
-    return float(read_json(file, "delete it, or train again")["threshold"])
-
-
 def _claim(run: Path, text: str) -> None:
     file = run / "config.toml"
     if not file.is_file():
