@@ -97,9 +97,7 @@ def _clock(flow: Json) -> Card:
 
 def _room(flow: Json) -> Card:
     fullest = max(_utilization(flow), key=lambda bar: bar["percent"])
-    words = (
-        f"{fullest['used']:,} of {fullest['available']:,} {fullest['name']}, the scarcest"
-    )
+    words = f"{fullest['used']:,} of {fullest['available']:,} {fullest['name']}, the scarcest"
     figure = "fits" if fullest["percent"] <= 100 else "does not fit"
     return Card("Room", "good" if figure == "fits" else "bad", figure, words)
 

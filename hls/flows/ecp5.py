@@ -122,13 +122,14 @@ class _Flow:
             sources = [*(path for path in design if path.suffix == ".sv"), *_copy(board, folder)]
             top = board[0].stem
             settings = (
-                f"-set CLOCK_MHZ {self.clock_mhz:g} -set RESULT_BITS {self._result_bits(yosys, folder)}"
+                f"-chparam CLOCK_MHZ {self.clock_mhz:g} -chparam RESULT_BITS {self._result_bits(yosys, folder)}"
             )
             self._yosys(
                 yosys,
                 self.out / "yosys.log",
-                f"read_verilog -sv {self._names(sources)}",
-                f"chparam {settings} {top}",
+                # Deferred: a kernel exists only with its instances' parameters, among them its memory images.
+                f"read_verilog -sv -defer {self._names(sources)}",
+                f"hierarchy -top {top} {settings}",
                 f"synth_ecp5 -top {top} -json {self._names([folder / 'netlist.json'])}",
             )
 

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate report`: a page that shows what a build came to."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from framegate.console import Json, show
+
+EPILOG = "Example: `framegate report build`"
+
+
+def command(
+    build: Annotated[Path, typer.Argument(help="Folder that `framegate compile` wrote.")],
+    json: Json = False,
+) -> None:
+    """Write BUILD/report.html: values, latency, clips with scores, pipeline, utilization. Opens offline."""
+    from framegate.rtl_sim.report import render_report
+
+    page = render_report(build)
+    show({"report": str(page)}, [f"wrote {page}"], json)
