@@ -86,8 +86,11 @@ class FrameGather(HWCustomOp):
         return 1 if self.get_nodeattr("data_layout") == "NCHW" else 3
 
     def make_shape_compatible_op(self, model: ModelWrapper) -> NodeProto:
-        """A standard node with this one's output shape."""
-        shape = list(model.get_tensor_shape(self.onnx_node.input[0]))
+        """A standard node with this one's output shape; the node itself while its input shape is unknown."""
+        known = model.get_tensor_shape(self.onnx_node.input[0])
+        if known is None:
+            return self.onnx_node
+        shape = list(known)
         shape[0] = -(-shape[0] // self.get_nodeattr("stride_t"))
         shape[self.axis] = self._gathered()
         return self.make_const_shape_op(shape)
@@ -273,8 +276,9 @@ class FrameMean(CustomOp):
         return {"frames": ("i", True, 0), "data_layout": ("s", False, "NC", {"NC", "NHWC"})}
 
     def make_shape_compatible_op(self, model: ModelWrapper) -> NodeProto:
-        """A standard node with this one's output shape."""
-        return self.make_const_shape_op([1, *model.get_tensor_shape(self.onnx_node.input[0])[1:]])
+        """A standard node with this one's output shape; the node itself while its input shape is unknown."""
+        shape = model.get_tensor_shape(self.onnx_node.input[0])
+        return self.onnx_node if shape is None else self.make_const_shape_op([1, *shape[1:]])
 
     def infer_node_datatype(self, model: ModelWrapper) -> None:
         """Wide enough for the sum of all frames."""

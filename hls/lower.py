@@ -48,7 +48,7 @@ def load(path: Path) -> ModelWrapper:
     """Read an ONNX file. Raises UsageError when it is none."""
     remedy = "give a QONNX file, as `framegate train` or Brevitas exports it"
     try:
-        model = ModelWrapper(str(path))
+        model = ModelWrapper(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
     except DecodeError:
@@ -63,8 +63,8 @@ def clean(model: ModelWrapper) -> ModelWrapper:
     for node in model.graph.node:
         if node.op_type in ("Quant", "IntQuant"):
             node.domain = GENERAL
-    model = model.transform(InferShapes()).transform(FoldConstants(exclude_op_types=["Quant", "IntQuant"]))
-    model = model.transform(ExtractBiasFromConv()).transform(InferShapes())
+    model = _infer_shapes(model).transform(FoldConstants(exclude_op_types=["Quant", "IntQuant"]))
+    model = _infer_shapes(model.transform(ExtractBiasFromConv()))
     for number, node in enumerate(model.graph.node, start=1):
         node.name = node.name or f"{node.op_type}_{number}"
     return model
@@ -124,6 +124,15 @@ LOWERING: tuple[Step, ...] = (
     lower_convolutions,
     to_hardware,
 )
+
+
+def _infer_shapes(model: ModelWrapper) -> ModelWrapper:
+    """Shapes everywhere: one pass reaches as far as the next FrameGather or FrameMean of unknown input."""
+    for _ in range(1 + sum(node.domain == finn_ops.DOMAIN for node in model.graph.node)):
+        model = model.transform(InferShapes())
+        if model.check_all_tensor_shapes_specified():
+            break
+    return model
 
 
 def _channels_last(shape: list[int]) -> tuple[int, ...]:

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Integers instead of floats: exact, at ties too, and a sentence for what cannot become integers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
+from finn.transformation.streamline import Streamline
+from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
+from framegate.errors import UsageError
+from framegate.hls.graphs import EXACT, LOGIT_SCALE, metadata, run, run_qonnx
+from framegate.hls.integerize import HANDLERS, integerize
+from framegate.hls.lower import clean
+from framegate.hls.names import name_layers
+from framegate.hls.thresholds import FloatChain, staircase
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+
+FRAMES, SIZE, WIDTH = 2, 6, 8
+GENERAL, OURS = "qonnx.custom_op.general", "framegate.hls.finn_ops"
+
+
+@dataclass
+class Draft:
+    """A QONNX network written by hand; every method appends a node and returns its output."""
+
+    seed: int = 0
+    channels: int = WIDTH
+    nodes: list[NodeProto] = field(default_factory=list)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(self.seed)
+
+    def constant(self, values: Any) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants[name] = np.asarray(values)
+        return name
+
+    def node(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        number = len(self.nodes)
+        node = helper.make_node(
+            op, list(inputs), [f"t{number}"], name=f"n{number}", domain=domain, **attributes
+        )
+        self.nodes.append(node)
+        return node.output[0]
+
+    def quant(self, x: str, scale: Any, bits: float, signed: int, zero: float = 0.0, narrow: int = 0) -> str:
+        values = (np.float32(scale), np.float32(zero), np.float32(bits))
+        inputs = [x, *(self.constant(value) for value in values)]
+        return self.node(
+            "Quant", *inputs, domain=GENERAL, signed=signed, narrow=narrow, rounding_mode="ROUND"
+        )
+
+    def weights(self, *shape: int, bits: int = 4, scale: Any = 0.25) -> str:
+        top = 2 ** (bits - 1) - 1
+        values = self.random.integers(-top, top + 1, shape).astype(np.float32) * np.float32(scale)
+        return self.quant(self.constant(values), scale, bits, signed=1, narrow=1)
+
+    def conv(self, x: str, inputs: int = WIDTH, bits: int = 4, scale: Any = 0.25, **attributes: Any) -> str:
+        geometry = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "strides": [1, 1], **attributes}
+        group = geometry.get("group", 1)
+        return self.node(
+            "Conv", x, self.weights(self.channels, inputs // group, 3, 3, bits=bits, scale=scale), **geometry
+        )
+
+    def norm(self, x: str, scale: Any = None, spread: float = 2.0) -> str:
+        count, random = self.channels, self.random
+        if scale is None:
+            scale = random.uniform(0.2, 1.5, count) * random.choice([-1, 1], count)
+        values = (
+            scale,
+            random.uniform(-1, 1, count),
+            random.uniform(-1, 1, count),
+            random.uniform(0.5, spread, count),
+        )
+        return self.node("BatchNormalization", x, *(self.constant(np.float32(value)) for value in values))
+
+    def stem(self, bits: int = 4) -> str:
+        """Pixels, a convolution, BatchNorm, ReLU, quantizer."""
+        x = self.conv(self.quant("x", 2**-8, 8, signed=0), inputs=3, bits=8, scale=2**-5)
+        return self.quant(self.node("Relu", self.norm(x)), 2**-2, bits, signed=0)
+
+    def head(self, x: str, **attributes: Any) -> str:
+        """Sum of pixels, 3 logits, sum of frames."""
+        x = self.node("ReduceSum", x, self.constant(np.array([2, 3])), keepdims=1)
+        x = self.node("Mul", x, self.constant(np.float32(2**-6)))
+        x = self.node("Reshape", x, self.constant(np.array([FRAMES, self.channels])))
+        x = self.node("Gemm", x, self.weights(3, self.channels, bits=8, scale=2**-7), transB=1, **attributes)
+        x = self.node("FrameMean", x, domain=OURS, frames=FRAMES)
+        return self.node("Mul", x, self.constant(np.float32(0.5)))
+
+    def model(self, output: str) -> ModelWrapper:
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [FRAMES, 3, SIZE, SIZE])
+        y = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
+        graph = helper.make_graph(self.nodes, "draft", [x], [y], initializer=constants)
+        opsets = [helper.make_opsetid(name, version) for name, version in (("", 20), (GENERAL, 2), (OURS, 1))]
+        return clean(ModelWrapper(helper.make_model(graph, opset_imports=opsets)))
+
+    def refusal(self, output: str) -> str:
+        """What integerize says about it."""
+        with pytest.raises(UsageError) as caught:
+            integerize(self.model(output))
+        return str(caught.value)
+
+
+def random_pixels(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (2, FRAMES, SIZE, SIZE, 3)).astype(np.uint8)
+
+
+def expect_equal(model: ModelWrapper, seed: int) -> ModelWrapper:
+    """The integer graph, after it has given the same logits as the network."""
+    integers, pixels = integerize(model), random_pixels(seed)
+    scale = np.float32(metadata(integers)[LOGIT_SCALE])
+    expected = run_qonnx(model, pixels)
+    assert len(np.unique(expected)) > 3
+    assert np.array_equal(run(integers, pixels) * scale, expected)
+    return integers
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("bits", [3, 4, 8])
+def test_residual_networks_are_equal_to_the_last_bit(seed: int, bits: int) -> None:
+    draft = Draft(seed)
+    x = draft.stem(bits)
+    shift = [0, 2, -1, 2, 4, 1, 4, WIDTH, 0] if seed % 2 else [0, 2, -1, 2, WIDTH, 0]
+    branch = draft.conv(draft.node("FrameGather", x, domain=OURS, groups=shift, frames=FRAMES, stride_t=1))
+    branch = draft.quant(draft.norm(branch), 0.5, bits, signed=1)
+    shortcut = draft.quant(x, 0.5, bits, signed=1)
+    x = draft.quant(draft.node("Relu", draft.node("Add", branch, shortcut)), 0.5, bits, signed=0)
+    integers = expect_equal(draft.model(draft.head(x)), seed)
+    assert metadata(integers)[EXACT] == "true"
+    assert [node.op_type for node in integers.graph.node].count("MultiThreshold") == 4
+
+
+def test_every_accumulator_of_a_layer_lands_on_the_level_that_the_float_operations_give() -> None:
+    draft = Draft(3)
+    y = draft.quant(draft.node("Relu", draft.norm("t")), 0.25, 4, signed=0)
+    nodes, low = draft.nodes, np.full(WIDTH, -900)
+    model, every = _layer(draft, y, 1801), np.arange(-900, 901)[:, None] * np.ones(WIDTH, dtype=np.int64)
+    chain = FloatChain(model, "t", nodes[:-1], nodes[-1], rank=4)
+    found = staircase(chain, np.array([2**-6], np.float32), low, -low)
+    (expected,) = execute_onnx(
+        model, {"t": (every * np.float32(2**-6)).reshape(-1, WIDTH, 1, 1).astype(np.float32)}
+    ).values()
+    assert {-1, 1} == set(found.sign)
+    assert np.array_equal(found.count(every * found.sign), expected.reshape(-1, WIDTH) / 0.25)
+
+
+def test_ties_go_where_round_half_even_sends_them() -> None:
+    draft = Draft(channels=1)
+    y = draft.quant("t", 1.0, 2, signed=0)
+    chain = FloatChain(_layer(draft, y, 1), "t", [], draft.nodes[-1], rank=4)
+    found = staircase(chain, np.array([0.5], np.float32), np.array([-20]), np.array([20]))
+    assert found.thresholds.tolist() == [[2, 3, 6]]  # 0.5 rounds to 0, 1.5 to 2, 2.5 to 2
+
+
+def test_a_constant_channel_is_always_or_never() -> None:
+    draft = Draft(channels=2)
+    inputs = [draft.constant(np.float32(value)) for value in ([0, 0], [9, -9], [0, 0], [1, 1])]
+    y = draft.quant(draft.node("BatchNormalization", "t", *inputs), 1.0, 2, signed=0)
+    chain = FloatChain(_layer(draft, y, 1), "t", draft.nodes[:-1], draft.nodes[-1], rank=4)
+    found = staircase(chain, np.array([1], np.float32), np.array([-5, -5]), np.array([7, 7]))
+    assert found.thresholds.tolist() == [[-5] * 3, [8] * 3]
+
+
+def _layer(draft: Draft, output: str, levels: int) -> ModelWrapper:
+    """The draft's nodes on a tensor t of (levels, channels, 1, 1)."""
+    shape = [levels, draft.channels, 1, 1]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("t", output)]
+    constants = [numpy_helper.from_array(value, name) for name, value in draft.constants.items()]
+    inner = [
+        helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, shape) for node in draft.nodes[:-1]
+    ]
+    graph = helper.make_graph(
+        draft.nodes, "layer", ends[:1], ends[1:], initializer=constants, value_info=inner
+    )
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid(GENERAL, 2)]
+    return ModelWrapper(helper.make_model(graph, opset_imports=opsets))
+
+
+def test_thresholds_agree_with_those_of_finn_where_no_tie_is() -> None:
+    draft = Draft(5)
+    x = draft.conv(draft.quant("x", 2**-8, 8, signed=0), inputs=3, bits=8, scale=2**-5)
+    x = draft.quant(draft.node("Relu", draft.norm(x)), 2**-2, 4, signed=0)
+    model = draft.model(x)
+    ours = next(
+        node for node in integerize(draft.model(draft.head(x))).graph.node if node.op_type == "MultiThreshold"
+    )
+    found = integerize(draft.model(draft.head(x))).get_initializer(ours.input[1])
+    finn = model.transform(ConvertQONNXtoFINN()).transform(Streamline()).transform(RoundAndClipThresholds())
+    node = finn.get_nodes_by_op_type("MultiThreshold")[-1]
+    theirs = finn.get_initializer(node.input[1])
+    assert theirs.shape == found.shape
+    assert np.array_equal(theirs, found)
+
+
+def test_power_of_two_factors_move_into_the_scale_and_others_into_thresholds() -> None:
+    draft = Draft(1)
+    x = draft.node("Mul", draft.stem(), draft.constant(np.float32(4)))
+    x = draft.node("Div", x, draft.constant(np.float32(2)))
+    x = draft.node("Sub", draft.conv(x), draft.constant(np.float32(np.arange(WIDTH)).reshape(1, WIDTH, 1, 1)))
+    x = draft.quant(draft.node("Mul", x, draft.constant(np.float32(0.3))), 0.5, 4, signed=1)
+    expect_equal(draft.model(draft.head(x)), 1)
+
+
+def test_scales_per_weight_channel_are_exact() -> None:
+    draft = Draft(2)
+    scales = 2.0 ** draft.random.integers(-4, 0, (WIDTH, 1, 1, 1))
+    x = draft.quant(draft.norm(draft.conv(draft.stem(), scale=scales)), 0.5, 4, signed=1)
+    assert metadata(expect_equal(draft.model(draft.head(x)), 2))[EXACT] == "true"
+
+
+def test_a_scale_that_is_no_power_of_two_is_lowered_and_told() -> None:
+    draft = Draft(2)
+    x = draft.quant(draft.norm(draft.conv(draft.stem(), scale=0.3)), 0.7, 4, signed=1)
+    model = draft.model(draft.head(x))
+    integers, pixels = integerize(model), random_pixels(2)
+    assert metadata(integers)[EXACT] == "false"
+    assert run(integers, pixels) * float(metadata(integers)[LOGIT_SCALE]) == pytest.approx(
+        run_qonnx(model, pixels), abs=0.05
+    )
+
+
+def test_a_bias_of_a_convolution_ends_in_the_thresholds() -> None:
+    draft = Draft(4)
+    weights = draft.weights(WIDTH, WIDTH, 3, 3)
+    bias = draft.constant(np.float32(draft.random.uniform(-1, 1, WIDTH)))
+    x = draft.node("Conv", draft.stem(), weights, bias, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    expect_equal(draft.model(draft.head(draft.quant(x, 0.5, 4, signed=1))), 4)
+
+
+def test_names_never_collide_with_those_of_the_network() -> None:
+    draft = Draft(1)
+    x = draft.stem()
+    model = draft.model(draft.head(draft.quant(draft.norm(draft.conv(x)), 0.5, 4, signed=1)))
+    integers = integerize(model)
+    integers.rename_tensor(integers.graph.node[2].output[0], "stem")
+    names = [node.name for node in name_layers(integers).graph.node]
+    assert names == ["stem", "stem_act", "conv2", "conv2_act", "spatial_mean", "flatten", "head", "clip_mean"]
+    assert np.array_equal(run(integers, random_pixels(1)), run(integerize(model), random_pixels(1)))
+
+
+@pytest.mark.parametrize("op", ["Sigmoid", "MaxPool"])
+def test_an_unsupported_layer_is_named_with_its_place_and_the_way_out(op: str) -> None:
+    draft = Draft()
+    attributes = {"kernel_shape": [2, 2]} if op == "MaxPool" else {}
+    assert draft.refusal(draft.node(op, draft.stem(), **attributes)) == (
+        f"unsupported layer: {op} 'n6' at node 7 of 7; supported are {', '.join(sorted(HANDLERS))}; "
+        f"replace it in the network and export again"
+    )
+
+
+def test_a_convolution_without_quantizer_is_named() -> None:
+    draft = Draft()
+    first = draft.conv(draft.stem())
+    assert draft.refusal(draft.conv(first)) == (
+        "Conv 'n7' at node 9 of 10 feeds Conv 'n9' at node 10 of 10 without a quantizer between them; "
+        "insert a QuantReLU or QuantIdentity"
+    )
+    draft = Draft()
+    assert draft.refusal(draft.conv(draft.norm(draft.conv(draft.stem())))) == (
+        "BatchNormalization 'n8' at node 10 of 11 feeds Conv 'n10' at node 11 of 11 without a quantizer "
+        "between them; insert a QuantReLU or QuantIdentity behind it"
+    )
+    draft = Draft()
+    assert "feeds the output 't8' without a quantizer" in draft.refusal(draft.norm(draft.conv(draft.stem())))
+
+
+def test_branches_must_share_a_quantizer() -> None:
+    draft = Draft()
+    x = draft.stem()
+    y = draft.node("Add", draft.quant(x, 0.5, 4, signed=1), draft.quant(x, 0.25, 4, signed=1))
+    assert draft.refusal(y).endswith(
+        "adds integers of scales 0.5 and 0.25; let both branches end in one shared quantizer"
+    )
+
+
+def test_a_falling_channel_behind_an_addition_cannot_be_built() -> None:
+    draft = Draft()
+    x = draft.stem()
+    y = draft.norm(
+        draft.node("Add", draft.quant(x, 0.5, 4, signed=1), draft.quant(x, 0.5, 4, signed=1)), -np.ones(WIDTH)
+    )
+    assert "channels [0, 1, 2, 3, 4, 5, 6, 7] fall with their input" in draft.refusal(
+        draft.quant(y, 1, 4, signed=1)
+    )
+
+
+def test_an_activation_that_rises_and_falls_cannot_be_built() -> None:
+    draft = Draft()
+    y = draft.node("Div", draft.constant(np.float32(1)), draft.conv(draft.stem()))
+    assert "rises and falls with its input" in draft.refusal(draft.quant(y, 0.25, 4, signed=1))
+
+
+def test_sums_that_float32_cannot_hold_are_refused() -> None:
+    draft = Draft(channels=WIDTH)
+    x = draft.quant(draft.norm(draft.conv("x", inputs=3)), 1, 16, signed=0)
+    assert "Conv 'n5' at node 6 of 6: sums from -" in (said := draft.refusal(draft.conv(x, bits=8)))
+    assert said.endswith("are not exact in float32 (2^24); use fewer channels or bits")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"bits": 3.5}, "bit width 3.5; use a whole number"),
+        ({"zero": 2.0}, "scale, zero point and bit width must be constants, the zero point 0; "),
+        ({"scale": np.full((1, WIDTH, 1, 1), 0.5)}, "8 activation scales; use one per tensor"),
+    ],
+)
+def test_odd_quantizers_are_refused(options: dict, says: str) -> None:
+    draft = Draft()
+    x = draft.conv(draft.stem())
+    assert says in draft.refusal(draft.quant(x, **{"scale": 0.5, "bits": 4, "signed": 1, **options}))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "says"),
+    [
+        ({"group": 2}, "group=2 cannot be built yet; use group=1"),
+        ({"dilations": [2, 2]}, "dilations=[2, 2] cannot be built yet; use 1"),
+        ({"auto_pad": "SAME_UPPER"}, "auto_pad=SAME_UPPER; export explicit padding"),
+    ],
+)
+def test_odd_convolutions_are_refused(geometry: dict, says: str) -> None:
+    draft = Draft()
+    assert draft.refusal(draft.conv(draft.stem(), **geometry)).endswith(says)
+
+
+def test_odd_heads_are_refused() -> None:
+    draft = Draft()
+    assert "use a linear layer with bias=False on flattened features" in draft.refusal(
+        draft.head(draft.stem(), alpha=2.0)
+    )
+    draft = Draft()
+    x = draft.node("Reshape", draft.stem(), draft.constant(np.array([FRAMES, -1])))
+    assert "only (frames, channels, 1, 1) can be flattened: sum over the pixels first" in draft.refusal(x)
+    draft = Draft()
+    x = draft.node("ReduceSum", draft.stem(), draft.constant(np.array([1])), keepdims=1)
+    assert "use sum((2, 3), keepdim=True)" in draft.refusal(x)
+    draft = Draft()
+    assert "its weights are not quantized; use a layer of brevitas.nn" in draft.refusal(
+        draft.node("Conv", draft.stem(), draft.constant(np.ones((2, WIDTH, 1, 1), np.float32)))
+    )
