@@ -22,6 +22,8 @@ Progress = Callable[[str], None]
 
 DESIGN = "framegate"  # the module in rtl/ that the board top instantiates
 _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
+# Without wider LUTs the placer has smaller pieces to move: fewer LUTs and a higher clock on our designs.
+_SYNTHESIS = "synth_ecp5 -nowidelut"
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
@@ -116,21 +118,20 @@ class _Flow:
         yosys = find("yosys")
         design = sorted([*self.rtl.glob("*.sv"), *self.rtl.glob("*.hex")])
         board = self._top_sources(".sv")
-        key = _key([yosys.version, self.target.name, str(self.clock_mhz)], [*design, *board])
+        key = _key([yosys.version, _SYNTHESIS, f"{self.clock_mhz:g}"], [*design, *board])
 
         def produce(folder: Path) -> None:
             sources = [*(path for path in design if path.suffix == ".sv"), *_copy(board, folder)]
             top = board[0].stem
-            settings = (
-                f"-chparam CLOCK_MHZ {self.clock_mhz:g} -chparam RESULT_BITS {self._result_bits(yosys, folder)}"
-            )
+            parameters = {"CLOCK_MHZ": f"{self.clock_mhz:g}", **self._widths(yosys, folder)}
+            settings = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
             self._yosys(
                 yosys,
                 self.out / "yosys.log",
                 # Deferred: a kernel exists only with its instances' parameters, among them its memory images.
                 f"read_verilog -sv -defer {self._names(sources)}",
                 f"hierarchy -top {top} {settings}",
-                f"synth_ecp5 -top {top} -json {self._names([folder / 'netlist.json'])}",
+                f"{_SYNTHESIS} -top {top} -json {self._names([folder / 'netlist.json'])}",
             )
 
         return self._step("synthesis", "Yosys", key, produce)
@@ -139,13 +140,14 @@ class _Flow:
         """Place and route: netlist to a configuration, with timing and utilization beside it."""
         nextpnr = find("nextpnr-ecp5")
         pins = self._top_sources(".lpf")
-        key = _key([synthesis.key, nextpnr.version, str(self.seed), self.target.model_dump_json()], pins)
+        options = (
+            f"--{self.target.device} --package {self.target.package} --speed {self.target.speed} "
+            f"--seed {self.seed} --timing-allow-fail"
+        ).split()
+        key = _key([synthesis.key, nextpnr.version, *options], pins)
 
         def produce(folder: Path) -> None:
-            arguments = (
-                f"--{self.target.device} --package {self.target.package} --speed {self.target.speed} "
-                f"--seed {self.seed} --timing-allow-fail"
-            ).split()
+            arguments = [*options]
             for option, path in {
                 "--json": synthesis.folder / "netlist.json",
                 "--lpf": _copy(pins, folder)[0],
@@ -204,18 +206,23 @@ class _Flow:
         self.progress(f"{name}: {seconds:.1f} s")
         return _Step(folder, key, seconds)
 
-    def _result_bits(self, yosys: Tool, folder: Path) -> int:
-        """The width of the design's result, asked of the tool that will connect it."""
+    def _widths(self, yosys: Tool, folder: Path) -> dict[str, int]:
+        """The widths of the design's two streams, asked of the tool that will connect them."""
         ports = folder / "ports.json"
         design = self._names([self.rtl / f"{DESIGN}.sv"])
         log = self.out / "yosys.log"
         self._yosys(yosys, log, f"read_verilog -sv {design}", "proc", f"write_json {self._names([ports])}")
         found = json.loads(ports.read_text())["modules"][DESIGN]["ports"]
-        if "m_axis_tdata" not in found:
+        widths = {
+            parameter: len(found.get(port, {"bits": ()})["bits"])
+            for parameter, port in {"PIXEL_BITS": "s_axis_tdata", "RESULT_BITS": "m_axis_tdata"}.items()
+        }
+        if widths["PIXEL_BITS"] not in (8, 24) or widths["RESULT_BITS"] < 40:
             raise UsageError(
-                f"{self.rtl / DESIGN}.sv: has no port m_axis_tdata; run `framegate compile` again"
+                f"{self.rtl / DESIGN}.sv: s_axis_tdata must have 8 or 24 bits and m_axis_tdata a logit and a "
+                f"decision or more, not {list(widths.values())} bits; run `framegate compile` again"
             )
-        return len(found["m_axis_tdata"]["bits"])
+        return widths
 
     def _yosys(self, yosys: Tool, log: Path, *commands: str) -> None:
         if self._run(yosys, [part for command in commands for part in ("-p", command)], log):

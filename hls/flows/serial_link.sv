@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serial line to streams: three bytes (R, G, B) are a pixel; each result's decision byte goes to `led` and back.
-// A break on the line restarts pixels and design. 8'hFF for a decision: a pixel came before the last was taken.
+// Serial line to streams: bytes R, G, B of each pixel in; each result's decision byte goes to `led` and back.
+// A break on the line restarts pixels and design. 8'hFF for a decision: a beat came before the last was taken.
 module serial_link #(
     parameter int  CLOCK_KHZ   = 50000,
     parameter int  BAUD_KHZ    = 3000,
+    parameter int  PIXEL_BITS  = 24,   // of a beat: 8 (a channel) or 24 (a pixel, R in the low byte)
     parameter int  RESULT_BITS = 40,   // 32 bits per class, then the decision byte, then padding up to 24 bits
     localparam int DECISION    = (RESULT_BITS - 8) / 32 * 32
 ) (
@@ -15,19 +16,20 @@ module serial_link #(
     output logic                   design_rst,
     output logic                   pixel_valid,
     input  logic                   pixel_ready,
-    output logic [23:0]            pixel_data,    // R in the low byte
+    output logic [PIXEL_BITS-1:0]  pixel_data,
     input  logic                   result_valid,
     output logic                   result_ready,
     input  logic [RESULT_BITS-1:0] result_data
 );
     localparam logic [7:0] LOST = 8'hFF;
 
-    logic        byte_valid, broken, pixel_arrives, answer_ready;
-    logic [7:0]  byte_data, answer_q;
-    logic [1:0]  byte_q;   // 0 R, 1 G, 2 B
-    logic [15:0] early_q;  // G, R
-    logic [23:0] pixel_q;
-    logic        valid_q, answer_valid_q, lost_q;
+    logic                  byte_valid, broken, last_byte, answer_ready;
+    logic [7:0]            byte_data, answer_q;
+    logic [1:0]            byte_q;   // of the beat
+    logic [15:0]           early_q;  // the two bytes before
+    logic [PIXEL_BITS-1:0] pixel_q;
+    logic                  valid_q, answer_valid_q, lost_q;
+    wire  [23:0]           latest = {byte_data, early_q};
 
     uart_rx #(.CLOCK_KHZ(CLOCK_KHZ), .BAUD_KHZ(BAUD_KHZ)) u_rx (
         .clk(clk), .rst(rst), .rxd(rxd), .out_valid(byte_valid), .out_data(byte_data), .broken(broken)
@@ -36,21 +38,21 @@ module serial_link #(
         .clk(clk), .rst(rst), .in_valid(answer_valid_q), .in_ready(answer_ready), .in_data(answer_q), .txd(txd)
     );
 
-    assign design_rst    = rst || broken;
-    assign pixel_arrives = byte_valid && byte_q == 2'd2;
-    assign pixel_valid   = valid_q;
-    assign pixel_data    = pixel_q;
-    assign result_ready  = answer_ready || !answer_valid_q;
-    assign led           = answer_q;
+    assign design_rst   = rst || broken;
+    assign last_byte    = byte_q == 2'(PIXEL_BITS / 8 - 1);
+    assign pixel_valid  = valid_q;
+    assign pixel_data   = pixel_q;
+    assign result_ready = answer_ready || !answer_valid_q;
+    assign led          = answer_q;
 
     always_ff @(posedge clk) begin
         if (byte_valid) begin
-            early_q <= {byte_data, early_q[15:8]};
-            byte_q  <= byte_q == 2'd2 ? 2'd0 : byte_q + 2'd1;
+            early_q <= latest[23:8];
+            byte_q  <= last_byte ? 2'd0 : byte_q + 2'd1;
         end
         if (pixel_ready) valid_q <= 1'b0;
-        if (pixel_arrives) begin
-            pixel_q <= {byte_data, early_q};
+        if (byte_valid && last_byte) begin
+            pixel_q <= latest[23 -: PIXEL_BITS];
             valid_q <= 1'b1;
             lost_q  <= lost_q || (valid_q && !pixel_ready);
         end

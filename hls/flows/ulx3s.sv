@@ -3,7 +3,8 @@
 module ulx3s #(
     parameter int  CLOCK_MHZ   = 50,    // of the design: a multiple of 5, 5 to 200
     parameter int  BAUD_KHZ    = 3000,  // of the serial line, 8N1
-    parameter int  RESULT_BITS = 40,    // width of the design's m_axis_tdata
+    parameter int  PIXEL_BITS  = 24,    // width of the design's s_axis_tdata: 8 or 24
+    parameter int  RESULT_BITS = 40,    // width of its m_axis_tdata
     localparam int CLKI_DIV    = CLOCK_MHZ % 25 == 0 ? 1 : 5,
     localparam int CLKFB_DIV   = CLOCK_MHZ * CLKI_DIV / 25,
     localparam int CLKOP_DIV   = 600 / CLOCK_MHZ  // the oscillator in the PLL runs at 400 to 600 MHz
@@ -17,7 +18,7 @@ module ulx3s #(
 );
     logic                   clk, locked, design_rst;
     logic                   pixel_valid, pixel_ready, result_valid, result_ready;
-    logic [23:0]            pixel_data;
+    logic [PIXEL_BITS-1:0]  pixel_data;
     logic [RESULT_BITS-1:0] result_data;
     logic [3:0]             reset_q = 4'b1111;
 
@@ -37,7 +38,9 @@ module ulx3s #(
 
     always_ff @(posedge clk) reset_q <= {reset_q[2:0], reset_button || !locked};
 
-    serial_link #(.CLOCK_KHZ(1000 * CLOCK_MHZ), .BAUD_KHZ(BAUD_KHZ), .RESULT_BITS(RESULT_BITS)) u_link (
+    serial_link #(
+        .CLOCK_KHZ(1000 * CLOCK_MHZ), .BAUD_KHZ(BAUD_KHZ), .PIXEL_BITS(PIXEL_BITS), .RESULT_BITS(RESULT_BITS)
+    ) u_link (
         .clk(clk), .rst(reset_q[3]), .rxd(ftdi_txd), .txd(ftdi_rxd), .led(led), .design_rst(design_rst),
         .pixel_valid(pixel_valid), .pixel_ready(pixel_ready), .pixel_data(pixel_data),
         .result_valid(result_valid), .result_ready(result_ready), .result_data(result_data)

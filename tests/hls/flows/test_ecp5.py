@@ -125,6 +125,13 @@ def test_a_clock_that_the_pll_cannot_make(rtl: Path, clock_mhz: float) -> None:
         build(rtl, clock_mhz=clock_mhz)
 
 
+def test_foreign_ports_are_refused(rtl: Path) -> None:
+    source = rtl / "framegate.sv"
+    source.write_text(source.read_text().replace("[23:0]             s_axis", "[15:0]             s_axis"))
+    with pytest.raises(UsageError, match=r"framegate\.sv: s_axis_tdata must .*, not \[16, 72\] bits; run"):
+        build(rtl)
+
+
 def test_without_rtl_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"framegate\.sv: not there; run `framegate compile` first$"):
         build(tmp_path / "rtl")

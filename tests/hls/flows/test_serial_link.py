@@ -4,6 +4,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from framegate.hls import flows
 from framegate.hls.tools import find
 
@@ -11,20 +12,22 @@ FLOWS = Path(flows.__file__).parent
 HERE = Path(__file__).parent
 
 
-def test_pixels_arrive_decisions_return_and_losses_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pixel_bits", [8, 24])
+def test_pixels_arrive_decisions_return_and_losses_are_told(tmp_path: Path, pixel_bits: int) -> None:
     (tmp_path / "weights.hex").write_text("".join(f"{7 * i + 3:05x}\n" for i in range(1024)))
     sources = [
         HERE / "serial_link_tb.sv",
         HERE / "tiny" / "framegate.sv",
         *(FLOWS / name for name in ("serial_link.sv", "uart_rx.sv", "uart_tx.sv")),
     ]
+    options = ["-g2012", f"-Pserial_link_tb.PIXEL_BITS={pixel_bits}"]
     compiler, simulator = find("iverilog").command, find("vvp").command
-    subprocess.run([*compiler, "-g2012", "-o", "bench.vvp", *map(str, sources)], cwd=tmp_path, check=True)
+    subprocess.run([*compiler, *options, "-o", "bench.vvp", *map(str, sources)], cwd=tmp_path, check=True)
     run = subprocess.run(
         [*simulator, "-n", "bench.vvp"], cwd=tmp_path, check=True, capture_output=True, text=True
     )
     assert [line for line in run.stdout.splitlines() if "=" in line] == [
-        "whole seen=8 wrong=0 answers=1 same=1",
-        "restarted seen=8 wrong=0 answers=2",
+        f"whole seen={192 // pixel_bits} wrong=0 answers=1 same=1",
+        f"restarted seen={192 // pixel_bits} wrong=0 answers=2",
         "lost answer=ff led=ff",
     ]
