@@ -21,9 +21,8 @@ def command(
 ) -> None:
     """Run the network on real videos: accuracy, AUC, F1, precision, recall; the prediction for each clip."""
     from framegate.quant.clips import find_clips
-    from framegate.quant.metrics import evaluate
+    from framegate.quant.metrics import evaluate, threshold_beside
     from framegate.quant.networks import find
-    from framegate.quant.train import threshold_beside
 
     result = evaluate(find(model), find_clips(clips), model, threshold_beside(Path(model)))
     show(result, _lines(result), json)

@@ -2,6 +2,7 @@
 """The command line: assembles the commands; the one place where failures on purpose become messages."""
 
 import json
+import logging
 import sys
 import warnings
 
@@ -35,8 +36,9 @@ def main(version: bool = typer.Option(False, "--version", callback=_version, is_
 def run() -> None:
     """The `framegate` command. With --json a failure is also a JSON object on stdout."""
     warnings.filterwarnings("ignore", module=r"(torch|brevitas|lightning|qonnx|finn)\b.*")
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that it finds no GPU compiler
     try:
-        app()
+        app(prog_name="framegate")
     except FramegateError as error:
         if "--json" in sys.argv:
             print(json.dumps({"error": str(error)}))

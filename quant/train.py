@@ -108,13 +108,13 @@ def train(
     those on the validation clips and, when given, on the `test` clips.
     Raises UsageError when `run` belongs to other options, and as `find_clips` and `decode` do.
     """
+    found = find_clips(clips)
+    classes = tuple(dict.fromkeys(sorted(labels_of(found, clips))))
+    goal = NetworkConfig(classes=classes, **config.network)
     _claim(run, f"# clips: {clips.resolve()}\n{config.toml()}")
     if (run / "metrics.json").is_file():
         say(f"{run}: already trained with these options")
         return read_json(run / "metrics.json", "delete it and train again")
-    found = find_clips(clips)
-    classes = tuple(dict.fromkeys(sorted(labels_of(found, clips))))
-    goal = NetworkConfig(classes=classes, **config.network)
     fitting, held_out = split(found, config.validation, config.seed, clips)
     say(f"{len(fitting)} clips to train on, {len(held_out)} to validate, classes {', '.join(classes)}")
     with _threads(config.threads):

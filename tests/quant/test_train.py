@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: reproducible, continued after an interruption, and refused where it would mix things up."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,13 +69,14 @@ def test_another_seed_is_another_network(finished: Path, shop: Path, tmp_path: P
     assert not same_weights(tmp_path / "checkpoint.pt", finished / "checkpoint.pt")
 
 
-def test_a_run_of_other_options_is_not_overwritten(finished: Path, shop: Path) -> None:
+def test_a_run_of_other_options_is_not_overwritten(finished: Path, shop: Path, tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"run: was trained with other options or clips .*; choose another folder"
     ):
         train(QUICK.override({"batch": 4}, {}), shop, finished, say=quiet)
+    shutil.copytree(shop, tmp_path / "others")
     with pytest.raises(UsageError, match=r"run: was trained with other options or clips"):
-        train(QUICK, shop / "take", finished, say=quiet)
+        train(QUICK, tmp_path / "others", finished, say=quiet)
 
 
 def test_clips_without_classes_cannot_be_trained_on(shop: Path, tmp_path: Path) -> None:
