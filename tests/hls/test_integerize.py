@@ -2,6 +2,7 @@
 """Integers instead of floats: exact, at ties too, and a sentence for what cannot become integers."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
 from finn.transformation.streamline import Streamline
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 from framegate.errors import UsageError
-from framegate.hls.graphs import EXACT, LOGIT_SCALE, metadata, run, run_qonnx
+from framegate.hls.dataflow import PIXELS
+from framegate.hls.graphs import EXACT, LOGIT_SCALE, metadata, run, run_qonnx, save
 from framegate.hls.integerize import HANDLERS, integerize
-from framegate.hls.lower import clean
+from framegate.hls.lower import clean, lower
 from framegate.hls.names import name_layers
+from framegate.hls.read_off import read_dataflow
 from framegate.hls.thresholds import FloatChain, staircase
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
@@ -199,6 +202,25 @@ def test_thresholds_agree_with_those_of_finn_where_no_tie_is() -> None:
     assert np.array_equal(theirs, found)
 
 
+def test_uneven_geometry_arrives_in_the_dataflow(tmp_path: Path) -> None:
+    draft = Draft(6)
+    weights = draft.weights(WIDTH, WIDTH, 3, 2)
+    geometry = {"kernel_shape": [3, 2], "pads": [2, 1, 0, 0], "strides": [1, 2]}
+    x = draft.quant(draft.norm(draft.node("Conv", draft.stem(), weights, **geometry)), 0.5, 4, signed=1)
+    model, pixels = draft.model(draft.head(x)), random_pixels(6)
+    expected = run(integerize(model), pixels)
+    hardware = lower(save(model, tmp_path / "model.onnx"), tmp_path)
+    assert np.array_equal(run(ModelWrapper(str(hardware)), pixels), expected)
+    dataflow = read_dataflow(hardware)
+    assert dataflow.kernel("conv2_window").padding == (2, 1, 0, 0)  # type: ignore[attr-defined]
+    values = {PIXELS: pixels.astype(np.int32)}
+    for kernel in dataflow.kernels:
+        values[kernel.name] = kernel.reference(
+            *(values[link.producer] for link in dataflow.links_into(kernel.name))
+        )
+    assert np.array_equal(values["decide"].reshape(2, -1)[:, :-1], expected)
+
+
 def test_power_of_two_factors_move_into_the_scale_and_others_into_thresholds() -> None:
     draft = Draft(1)
     x = draft.node("Mul", draft.stem(), draft.constant(np.float32(4)))
@@ -289,6 +311,20 @@ def test_a_falling_channel_behind_an_addition_cannot_be_built() -> None:
     assert "channels [0, 1, 2, 3, 4, 5, 6, 7] fall with their input" in draft.refusal(
         draft.quant(y, 1, 4, signed=1)
     )
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_sum_may_feed_two_quantizers_unless_it_falls(sign: int) -> None:
+    draft = Draft(7)
+    y = draft.norm(draft.conv(draft.stem()), sign * np.ones(WIDTH))
+    x = draft.node(
+        "Add", draft.quant(y, 0.5, 4, signed=1), draft.quant(draft.node("Relu", y), 0.5, 3, signed=0)
+    )
+    x = draft.quant(x, 0.5, 4, signed=1)
+    if sign > 0:
+        expect_equal(draft.model(draft.head(x)), 7)
+    else:
+        assert "the sign cannot move into weights that nothing else reads" in draft.refusal(x)
 
 
 def test_an_activation_that_rises_and_falls_cannot_be_built() -> None:
