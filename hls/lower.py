@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from finn.transformation.fpgadataflow.convert_to_hw.duplicate_streams import InferDuplicateStreamsLayer
@@ -326,7 +327,7 @@ _HARDEN: dict[str, Callable[[ModelWrapper, NodeProto], list[NodeProto]]] = {
 }
 
 
-def _hardware_node(op: str, source: str, output: str, label: str = "", **attributes) -> NodeProto:  # type: ignore[no-untyped-def]
+def _hardware_node(op: str, source: str, output: str, label: str = "", **attributes: Any) -> NodeProto:
     return helper.make_node(
         op, [source], [output], name=label or output, domain=HARDWARE, backend="fpgadataflow", **attributes
     )

@@ -6,6 +6,7 @@ channel. Where each step lies is asked of those very operations, run by what als
 rounding, ties and the last bit of a float are inside the thresholds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +90,9 @@ def staircase(chain: FloatChain, scale: np.ndarray, low: np.ndarray, high: np.nd
     return found
 
 
-def _bisect(output, targets: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+def _bisect(
+    output: Callable[[np.ndarray], np.ndarray], targets: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> np.ndarray:
     """Per target and channel the smallest value of first … last whose output reaches it, else last + 1."""
     left = np.broadcast_to(first, (len(targets), len(first))).copy()
     right = np.broadcast_to(last + 1, left.shape).copy()
