@@ -22,7 +22,9 @@ class Fold:
     cost: Cost
 
 
-def fold(dataflow: Dataflow, target: Target, frames_per_second: float | None = None) -> Dataflow:
+def fold(
+    dataflow: Dataflow, target: Target, clock_mhz: float, frames_per_second: float | None = None
+) -> Dataflow:
     """Choose every PE and SIMD, the cheapest for the rate or (None) the fastest that fits; connect the lanes.
 
     Layers are independent once the interval is fixed, so enumerating their divisors is exact. Raises UsageError
@@ -30,7 +32,9 @@ def fold(dataflow: Dataflow, target: Target, frames_per_second: float | None = N
     """
     choices = {kernel.name: _choices(dataflow, kernel) for kernel in dataflow.kernels if isinstance(kernel, MatVec)}
     if frames_per_second is not None:
-        chosen = _cheapest(choices, int(target.clock_mhz * 1e6 / frames_per_second), target)
+        interval = int(clock_mhz * 1e6 / frames_per_second)
+        _check_rate(choices, interval, clock_mhz)
+        chosen = _cheapest(choices, interval, target)
         folded = _connect(dataflow, chosen)
         _check_fit(folded, target)
         return folded
@@ -72,17 +76,21 @@ def _window_of(dataflow: Dataflow, matvec: Kernel) -> Window:
     return window
 
 
+def _check_rate(choices: Mapping[str, list[Fold]], interval: int, clock_mhz: float) -> None:
+    for name, options in choices.items():
+        least = min(option.cycles for option in options)
+        if least > interval:
+            raise UsageError(
+                f"{name}: needs at least {least} cycles per frame, the rate leaves {interval}; ask for at most "
+                f"{int(clock_mhz * 1e6 / least)} frames/s at {clock_mhz:g} MHz"
+            )
+
+
 def _cheapest(choices: Mapping[str, list[Fold]], interval: int, target: Target) -> dict[str, Fold]:
     """Per layer the choice within `interval` that takes the smallest share of the device."""
     chosen = {}
     for name, options in choices.items():
         within = [option for option in options if option.cycles <= interval]
-        if not within:
-            fastest = min(options, key=lambda option: option.cycles)
-            raise UsageError(
-                f"{name}: needs at least {fastest.cycles} cycles per frame, the rate leaves {interval}; "
-                f"ask for at most {target.clock_mhz * 1e6 / fastest.cycles:.0f} frames/s at {target.clock_mhz} MHz"
-            )
         chosen[name] = min(within, key=lambda option: (_share(option.cost, target), option.cycles))
     return chosen
 

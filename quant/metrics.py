@@ -98,7 +98,7 @@ def evaluate(
         "precision": config.precision,
         "clips": len(clips),
         "classes": list(config.classes),
-        **_figures(values, clips, config, threshold),
+        **figures(values, clips, config, threshold),
         "predictions": [
             {
                 "path": str(clip.path),
@@ -111,9 +111,11 @@ def evaluate(
     }
 
 
-def _figures(
-    values: Tensor, clips: Sequence[Clip], config: NetworkConfig, threshold: float
-) -> dict[str, Any]:
+def figures(values: Tensor, clips: Sequence[Clip], config: NetworkConfig, threshold: float) -> dict[str, Any]:
+    """`scores` where the labels are the network's classes, the alarm's where they are 0 and 1, None without labels.
+
+    Raises UsageError for other labels.
+    """
     labels = {clip.label for clip in clips}
     if labels == {None}:
         return {**NO_LABELS, "threshold": threshold if config.positive else None}

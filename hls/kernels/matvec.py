@@ -14,7 +14,7 @@ from framegate.hls.stream import Stream, bits_for, divisors
 class MatVec(Kernel):
     """weights @ pixel. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
-    LATENCY = 4  # registers: operands, products, sum, accumulator
+    LATENCY = 5  # registers: fetch, operands, products, sum, accumulator
 
     input: Stream
     weights: np.ndarray  # integers (rows, columns)
@@ -86,7 +86,7 @@ class MatVec(Kernel):
         product_bits = self.input.bits + self.weight_bits
         return Cost(
             lut=products * (product_bits + 2) + 2 * self.pe * out + 40 + (0 if in_block else stored // 16),
-            ff=operand + products * product_bits + 2 * self.pe * out + 24,
+            ff=2 * operand + products * product_bits + 2 * self.pe * out + 24,
             dsp=products,
             bram_bits=stored if in_block else 0,
         )

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency 4.
+// Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency 5.
 // Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s.
 module matvec #(
     parameter int  PE          = 1,   // rows in parallel
@@ -32,9 +32,9 @@ module matvec #(
     logic [ADDR-1:0]                word_q;
     logic [STEP-1:0]                step_q;
     logic                           first, last;
-    logic [2:0]                     valid_q, first_q, last_q;  // of the stages: operands, products, sum
-    logic [SIMD*IN_BITS-1:0]        input_q;
-    logic [PE*SIMD*WEIGHT_BITS-1:0] weight_q;
+    logic [3:0]                     valid_q, first_q, last_q;  // of the stages: fetch, operands, products, sum
+    logic [SIMD*IN_BITS-1:0]        fetch_q, input_q;
+    logic [PE*SIMD*WEIGHT_BITS-1:0] word_out_q, weight_q;  // a block RAM is slow: its output has a register
     logic                           out_valid_q;
 
     assign move      = out_ready || !out_valid_q;
@@ -45,17 +45,19 @@ module matvec #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            weight_q <= memory[word_q];
-            input_q  <= in_data;
+            word_out_q <= memory[word_q];
+            fetch_q    <= in_data;
+            weight_q   <= word_out_q;
+            input_q    <= fetch_q;
         end
     end
 
     always_ff @(posedge clk) begin
         if (move) begin
-            valid_q     <= {valid_q[1:0], in_valid};
-            first_q     <= {first_q[1:0], first};
-            last_q      <= {last_q[1:0], last};
-            out_valid_q <= valid_q[2] && last_q[2];
+            valid_q     <= {valid_q[2:0], in_valid};
+            first_q     <= {first_q[2:0], first};
+            last_q      <= {last_q[2:0], last};
+            out_valid_q <= valid_q[3] && last_q[3];
             if (in_valid) begin
                 step_q <= last ? '0 : step_q + 1'b1;
                 word_q <= word_q == ADDR'(WORDS - 1) ? '0 : word_q + 1'b1;
@@ -94,7 +96,7 @@ module matvec #(
             always_ff @(posedge clk) begin
                 if (move) begin
                     sum_q <= sum_d;
-                    if (valid_q[2]) total_q <= first_q[2] ? sum_q : total_q + sum_q;
+                    if (valid_q[3]) total_q <= first_q[3] ? sum_q : total_q + sum_q;
                 end
             end
             assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a hardware graph to a complete design: fold, schedule, emit."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from framegate.files import read_json, write_json
+from framegate.hls.emit import emit
+from framegate.hls.folding import fold, total_cost
+from framegate.hls.read_off import read_dataflow
+from framegate.hls.schedule import schedule
+from framegate.hls.targets import Target
+
+DATAFLOW, LATENCY, RTL, REPORT = "dataflow.json", "latency.json", "rtl", "compile.json"
+QONNX, HARDWARE = "model.qonnx.onnx", "hardware.onnx"
+
+
+@dataclass(frozen=True)
+class CompileReport:
+    """What `framegate compile` tells; areas are of the cost model, cycles are exact."""
+
+    model: str
+    target: str
+    clock_mhz: float
+    initiation_interval: int
+    latency_cycles: int
+    latency_ms: float
+    frames_per_second: float
+    clips_per_second: float
+    mac_utilization: float
+    lut: int
+    ff: int
+    bram: int
+    dsp: int
+    rtl: str
+
+
+def compile_hardware(
+    build: Path,
+    target: Target,
+    *,
+    frames_per_second: float | None,
+    clock_mhz: float,
+    progress: Callable[[str], None] = lambda step: None,
+) -> CompileReport:
+    """Make dataflow.json, latency.json, rtl/ and compile.json in `build` from its hardware.onnx.
+
+    `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. Raises UsageError
+    when a layer is not supported, the rate is out of reach or the design does not fit.
+    """
+    progress("dataflow")
+    dataflow = read_dataflow(build / HARDWARE)
+    progress("folding")
+    folded = fold(dataflow, target, clock_mhz, frames_per_second)
+    progress("schedule")
+    complete, times = schedule(folded, clock_mhz)
+    progress("emission")
+    rtl = emit(complete, times, build / RTL)
+    complete.save(build / DATAFLOW)
+    times.save(build / LATENCY)
+    cost = total_cost(complete)
+    report = CompileReport(
+        model=complete.model,
+        target=target.name,
+        clock_mhz=clock_mhz,
+        initiation_interval=times.initiation_interval,
+        latency_cycles=times.latency_cycles,
+        latency_ms=times.latency_ms,
+        frames_per_second=times.frames_per_second,
+        clips_per_second=times.clips_per_second,
+        mac_utilization=times.mac_utilization,
+        lut=cost.lut,
+        ff=cost.ff,
+        bram=-(-cost.bram_bits // target.bram_bits),
+        dsp=cost.dsp,
+        rtl=str(rtl),
+    )
+    write_json(build / REPORT, vars(report))
+    return report
+
+
+def read_report(build: Path) -> CompileReport:
+    """compile.json. Raises UsageError when `build` was not compiled."""
+    return CompileReport(**read_json(build / REPORT, "run `framegate compile` first"))

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact on integers, top to bottom."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from framegate.errors import FramegateError, UsageError
+from framegate.files import write_json
+from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL
+from framegate.hls.dataflow import Dataflow, load_dataflow
+from framegate.hls.graphs import run, run_qonnx
+from framegate.hls.lower import load as load_graph
+from framegate.quant.clips import Clip, decode_all
+from framegate.quant.metrics import figures
+from framegate.quant.networks import Network, NetworkConfig, load, logits
+from framegate.rtl_sim import reference
+from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.verify import Verdict, verify
+
+CHECKPOINT, FLOAT, VERDICT, SIMULATION = "checkpoint.pt", "float.pt", "verdict.json", "sim"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One level of truth beside the integer reference."""
+
+    rung: str
+    clips: int
+    values: int
+    mismatches: int
+    first_mismatch: str | None
+    compares: str = "integers"  # the float network is compared on predictions: it has no integers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What verdict.json says: the ladder, the cycles, and how good the network is on the clips."""
+
+    model: str
+    classes: list[str]
+    bit_exact: bool
+    first_mismatch: str | None
+    ladder: list[Rung]
+    latency_cycles: dict[str, int]  # predicted, measured, jitter
+    late: str | None  # first stream that left its predicted cycle
+    simulator: str
+    cycles_per_second: float
+    clips: list[dict[str, Any]]
+    metrics: dict[str, Any] | None
+    confusion: dict[str, Any] | None
+
+    def check(self) -> None:
+        """Raise FramegateError unless every value and every cycle is as it should be."""
+        if not self.bit_exact:
+            raise FramegateError(f"not bit-exact: {self.first_mismatch}")
+        times = self.latency_cycles
+        if self.late or times["jitter"] or times["predicted"] != times["measured"]:
+            raise FramegateError(f"not on time: {self.late or ''} latency {times}".replace("  ", " "))
+
+
+def judge(
+    build: Path,
+    clips: Sequence[Clip],
+    *,
+    hardware_clips: int | None = None,
+    noise: int = 0,
+    simulator: Simulator = "verilator",
+    probe: bool = False,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Judgement:
+    """Climb down the ladder on `clips`, write verdict.json, return what it says.
+
+    The slow rungs (QONNX, FINN, RTL) take `hardware_clips` of them (all: None), spread over the classes, and
+    `noise` clips of random pixels. Raises UsageError for clips that cannot be read or a build without a design.
+    """
+    dataflow = load_dataflow(build / DATAFLOW)
+    frames, size = dataflow.pixels.frames, dataflow.pixels.height
+    progress(f"decoding {len(clips)} clips")
+    real = decode_all(clips, frames, size).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
+    random = np.random.default_rng(0).integers(0, 256, (noise, *dataflow.pixels.shape), dtype=np.uint8)
+    chosen = np.concatenate([real[spread(clips, hardware_clips)], random])
+    if not len(chosen):
+        raise UsageError("no clips to simulate; give at least one")
+    expected, wanted = reference.logits(dataflow, real), reference.logits(dataflow, chosen)
+    rungs = list(_network_rungs(build, dataflow, np.concatenate([real, random]), progress))
+    for name, file, execute, step in (("qonnx", QONNX, run_qonnx, dataflow.logit_scale), ("finn", HARDWARE, run, 1.0)):
+        progress(f"{name}: {len(chosen)} clips")
+        values = execute(load_graph(build / file), chosen).astype(np.float64) / step
+        rungs.append(_on_integers(name, values, wanted))
+    rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
+    progress(f"rtl: {len(chosen)} clips in {simulator}")
+    verdict = verify(dataflow, build / RTL, chosen, build / SIMULATION / simulator, simulator=simulator, probe=probe)
+    rungs.append(Rung("rtl", verdict.clips, verdict.values, verdict.mismatches, verdict.first_mismatch))
+    judgement = _judgement(dataflow, rungs, verdict, clips, expected)
+    write_json(build / VERDICT, asdict(judgement))
+    return judgement
+
+
+def spread(clips: Sequence[Clip], count: int | None) -> list[int]:
+    """Indices of at most `count` clips, classes taken in turn, in their order."""
+    if count is None or count >= len(clips):
+        return list(range(len(clips)))
+    turns: dict[str | None, int] = {}
+    order = []
+    for index, clip in enumerate(clips):
+        turns[clip.label] = turns.get(clip.label, -1) + 1
+        order.append((turns[clip.label], index))
+    return sorted(index for _, index in sorted(order)[:count])
+
+
+def _network_rungs(
+    build: Path, dataflow: Dataflow, pixels: np.ndarray, progress: Callable[[str], None]
+) -> list[Rung]:
+    """Float and Brevitas, where the build came from a checkpoint."""
+    if not (build / CHECKPOINT).is_file():
+        return []
+    progress(f"brevitas: {len(pixels)} clips")
+    expected = reference.logits(dataflow, pixels)
+    rungs = []
+    if (build / FLOAT).is_file():
+        rungs.append(_on_predictions(_run_network(load(build / FLOAT), pixels), expected))
+    values = _run_network(load(build / CHECKPOINT), pixels) / dataflow.logit_scale
+    return [*rungs, _on_integers("brevitas", values, expected)]
+
+
+def _run_network(network: Network, pixels: np.ndarray) -> np.ndarray:
+    return logits(network, torch.from_numpy(pixels)).double().numpy()
+
+
+def _on_integers(rung: str, values: np.ndarray, expected: np.ndarray) -> Rung:
+    """Values in steps of the logit scale; one that is no integer differs as well."""
+    wrong = np.argwhere(values != expected)
+    first = None
+    if len(wrong):
+        clip, logit = (int(index) for index in wrong[0])
+        first = f"{rung}: clip {clip}, logit {logit}: {values[clip, logit]:g}, expected {expected[clip, logit]}"
+    return Rung(rung, len(values), values.size, len(wrong), first)
+
+
+def _on_predictions(values: np.ndarray, expected: np.ndarray) -> Rung:
+    wrong = np.flatnonzero(values.argmax(axis=1) != expected.argmax(axis=1))
+    first = f"float: clip {wrong[0]} has another class" if len(wrong) else None
+    return Rung("float", len(values), len(values), len(wrong), first, compares="predictions")
+
+
+def _judgement(
+    dataflow: Dataflow, rungs: list[Rung], verdict: Verdict, clips: Sequence[Clip], integers: np.ndarray
+) -> Judgement:
+    exact = [rung for rung in rungs if rung.compares == "integers"]
+    first = next((rung.first_mismatch for rung in exact if rung.first_mismatch), None)
+    scaled = integers * dataflow.logit_scale
+    metrics = _metrics(dataflow, clips, scaled)
+    confusion = metrics.pop("confusion", None) if metrics else None
+    return Judgement(
+        model=dataflow.model,
+        classes=list(dataflow.classes),
+        bit_exact=all(rung.mismatches == 0 for rung in exact),
+        first_mismatch=first,
+        ladder=rungs,
+        latency_cycles=verdict.latency_cycles(),
+        late=verdict.late,
+        simulator=verdict.simulator,
+        cycles_per_second=verdict.cycles / verdict.seconds,
+        clips=[
+            {
+                "path": str(clip.path),
+                "label": clip.label,
+                "logits": dict(zip(dataflow.classes, row.tolist(), strict=True)),
+                "predicted": dataflow.classes[int(row.argmax())],
+            }
+            for clip, row in zip(clips, scaled, strict=True)
+        ],
+        metrics=metrics,
+        confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
+    )
+
+
+def _metrics(dataflow: Dataflow, clips: Sequence[Clip], scaled: np.ndarray) -> dict[str, Any] | None:
+    """Figures of the hardware's logits, where the network's configuration and labels that it knows are there."""
+    labels = {clip.label for clip in clips}
+    if not dataflow.network or not clips or None in labels:
+        return None
+    config = NetworkConfig(**dataflow.network)
+    if not (labels <= set(config.classes) or (labels <= {"0", "1"} and config.positive)):
+        return None
+    return figures(torch.from_numpy(scaled).float(), clips, config, threshold=0.5)
