@@ -128,8 +128,13 @@ def _class_folders(folder: Path) -> list[Clip]:
 
 def _indexed(folder: Path) -> list[Clip]:
     index = folder / INDEX
-    with index.open(newline="", encoding="utf-8-sig") as text:
-        rows = list(csv.DictReader(text))
+    try:
+        with index.open(newline="", encoding="utf-8-sig") as text:
+            rows = list(csv.DictReader(text))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(
+            f"{index}: not readable as CSV ({error}); save it as UTF-8 text with commas"
+        ) from None
     for number, row in enumerate(rows, start=2):
         if not row.get("path") or not row.get("label"):
             raise UsageError(

@@ -5,6 +5,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -26,8 +27,9 @@ def export_qonnx(network: Network, path: Path) -> Path:
     Raises UsageError for a float network.
     """
     config = network.config
-    if config.precision == "float":
-        raise UsageError("weight_bits=None: a float network has no integers to build; give 2 to 8 bits")
+    for option in ("weight_bits", "act_bits", "edge_bits"):
+        if getattr(config, option) is None:
+            raise UsageError(f"{option}=None: float values cannot become hardware; give 2 to 8 bits")
     pixels = torch.zeros(config.frames, 3, config.size, config.size)
     was_training = network.training
     with whole(path) as draft, _quiet():
@@ -48,7 +50,7 @@ def network_config(model: onnx.ModelProto) -> NetworkConfig | None:
 
 
 @contextlib.contextmanager
-def _quiet():  # type: ignore[no-untyped-def]
+def _quiet() -> Iterator[None]:
     """The exporters' progress lines and warnings about their own internals stay off the user's terminal."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -112,7 +112,7 @@ def evaluate(
 
 
 def figures(values: Tensor, clips: Sequence[Clip], config: NetworkConfig, threshold: float) -> dict[str, Any]:
-    """`scores` where the labels are the network's classes, the alarm's where they are 0 and 1, None without labels.
+    """`scores` if the labels are the network's classes, the alarm's if they are 0 and 1, None without labels.
 
     Raises UsageError for other labels.
     """

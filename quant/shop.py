@@ -14,8 +14,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from framegate.errors import UsageError
 from framegate.files import whole
-from framegate.quant.clips import INDEX
+from framegate.quant.clips import INDEX, Clip, find_clips
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -29,6 +30,7 @@ Point = NDArray[np.float64]  # (2,): x, y in shop coordinates
 Picture = NDArray[np.uint8]  # (SIZE, SIZE, 3)
 Colour = tuple[int, int, int]
 
+_DEMO_SEED = 20_000  # no training or test set uses it
 _OVERSAMPLE = 2  # drawn this much larger, then averaged: no stair-steps
 _UPPER_ARM, _FORE_ARM = 0.17, 0.17
 _CIRCLE = np.stack(
@@ -41,7 +43,10 @@ def generate(out: Path, clips_per_class: int, seed: int, advance: Callable[[], N
 
     The same seed gives the same pictures. `advance` is called after each of the 5 * clips_per_class files.
     A take and the put_back that is its reverse have the same number and the same source.
+    Raises UsageError when `out` is there already.
     """
+    if out.exists():
+        raise UsageError(f"{out}: is there already; choose another folder, or delete it")
     with whole(out) as draft:
         rows = []
         for action in ACTIONS:
@@ -387,3 +392,9 @@ def _shade(rng: np.random.Generator, low: int, high: int) -> Colour:
 def _scaled(colour: Colour, factor: float) -> Colour:
     red, green, blue = (int(channel * factor) for channel in colour)
     return red, green, blue
+
+
+def demo_clips(folder: Path, clips_per_class: int) -> list[Clip]:
+    """Clips that no built-in network was trained on, rendered into `folder` unless they are there."""
+    place = folder / f"seed{_DEMO_SEED}x{clips_per_class}"
+    return find_clips(place if place.is_dir() else generate(place, clips_per_class, _DEMO_SEED))

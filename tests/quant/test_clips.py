@@ -158,6 +158,9 @@ def test_an_index_gives_labels_and_sources(tmp_path: Path, video: Video) -> None
     (folder / INDEX).write_text("path,source\nx/1.mp4,tape\n")
     with pytest.raises(UsageError, match=r"clips\.csv, line 2: needs a path and a label"):
         find_clips(folder)
+    (folder / INDEX).write_bytes(b"\xff\xfe\x00p")
+    with pytest.raises(UsageError, match=r"clips\.csv: not readable as CSV"):
+        find_clips(folder)
 
 
 def test_folders_without_clips_are_refused_with_the_layout(tmp_path: Path, video: Video) -> None:

@@ -66,6 +66,9 @@ def test_the_graph_carries_its_configuration(tiny: NetworkConfig, settled: Settl
 
 
 def test_a_float_network_has_nothing_to_export(tiny: NetworkConfig, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"^weight_bits=None: a float network has no integers"):
-        export_qonnx(Network(tiny.as_float()), tmp_path / "model.qonnx.onnx")
+    for option in ("weight_bits", "act_bits", "edge_bits"):
+        with pytest.raises(
+            UsageError, match=rf"^{option}=None: float values cannot become hardware; give 2 to 8"
+        ):
+            export_qonnx(Network(tiny.model_copy(update={option: None})), tmp_path / "model.qonnx.onnx")
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from framegate.errors import UsageError
 from framegate.quant.clips import decode, find_clips
 from framegate.quant.shop import ACTIONS, FRAMES, SIZE, generate, render, write_mp4
 
@@ -58,6 +59,13 @@ def test_two_hundred_frames_a_second_with_writing(tmp_path: Path) -> None:
     for number in range(10):
         write_mp4(tmp_path / f"{number}.mp4", render("take", 0, number))
     assert 10 * FRAMES / (time.process_time() - start) >= 200
+
+
+def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.mp4").write_bytes(b"precious")
+    with pytest.raises(UsageError, match=r"is there already; choose another folder, or delete it$"):
+        generate(tmp_path, 1, 0)
+    assert (tmp_path / "mine.mp4").read_bytes() == b"precious"
 
 
 def test_an_interrupted_generation_leaves_nothing(tmp_path: Path) -> None:
