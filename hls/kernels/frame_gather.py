@@ -61,7 +61,8 @@ class FrameGather(Kernel):
         gathered = np.zeros_like(values[0])
         frames = self.input.frames
         for begin, end, offset in self.groups:
-            first, last = max(0, -offset), min(frames, frames - offset)
+            first = min(frames, max(0, -offset))
+            last = max(first, min(frames, frames - offset))
             gathered[:, first:last, ..., begin:end] = values[0][:, first + offset : last + offset, ..., begin:end]
         return gathered
 

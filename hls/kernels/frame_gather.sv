@@ -68,7 +68,7 @@ module frame_gather #(
             localparam int DEPTH  = LATE * FRAME;
             localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
             wire mine   = beat_q >= BEAT'(FROM) && beat_q <= BEAT'(TO);
-            wire alive = slot_q >= SLOT'(LATE) && 32'(slot_q) < FRAMES + LATE;
+            wire alive  = 32'(slot_q) >= LATE && 32'(slot_q) < FRAMES + LATE;
             logic alive_q;
 
             always_ff @(posedge clk) begin

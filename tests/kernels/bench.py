@@ -1,92 +1,126 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One kernel between sources and sinks: values at any pace, cycles at the nominal one."""
+"""One kernel between sources and sinks: values at any pace, cycles wherever the sink never stalls."""
 
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-
-import framegate.hls.kernels
+import pytest
+from framegate.hls.emit import image, kernel_file
 from framegate.hls.kernels import Kernel
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.compare import compare_words
-from framegate.rtl_sim.simulator import ALWAYS, Bench, Simulator, Sink, Source
+from framegate.rtl_sim.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source
+
+CLIPS = 5  # two without a pause, one with short pauses, one in bursts, one more without a pause
+_LIMIT = 200_000  # cycles
+
+
+def stream(**changes: int | bool) -> Stream:
+    """Two frames of 4 x 5 pixels with four unsigned 4-bit channels on two lanes, changed as told."""
+    usual = Stream(frames=2, height=4, width=5, channels=4, bits=4, signed=False, lanes=2)
+    return replace(usual, **changes)
+
+
+def each(cases: Mapping[str, Kernel]) -> pytest.MarkDecorator:
+    """Parametrize a test over named kernels."""
+    return pytest.mark.parametrize("kernel", list(cases.values()), ids=list(cases))
 
 
 def random_clips(stream: Stream, clips: int, seed: int) -> np.ndarray:
-    """Integers (clips, T, H, W, C) over the stream's whole range, ends included."""
-    return np.random.default_rng(seed).integers(
-        stream.low, stream.high + 1, size=(clips, *stream.shape), dtype=np.int32
+    """Integers (clips, T, H, W, C) over the stream's whole range; smallest and largest value do occur."""
+    shape = (clips, *stream.shape)
+    values = np.random.default_rng(seed).integers(stream.low, stream.high + 1, size=shape, dtype=np.int32)
+    values.reshape(-1)[0], values.reshape(-1)[-1] = stream.low, stream.high
+    return values
+
+
+def check_kernel(kernel: Kernel, work: Path, *, simulator: Simulator, seed: int = 0) -> None:
+    """Build once; every beat must pass in its cycle while sources pause; then the sinks pause as well."""
+    rng = np.random.default_rng(seed)
+    values = [random_clips(taken, CLIPS, seed + slot) for slot, taken in enumerate(kernel.inputs)]
+    offers = [_offers(taken, rng) for taken in kernel.inputs]
+    expected = kernel.reference(*values)
+
+    bench = _bench(kernel, work, values, offers, simulator)
+    bench.build()
+    recorded = bench.run(_LIMIT)
+    _expect_values(kernel, expected, recorded)
+    _expect_cycles(kernel, offers, recorded)
+
+    sinks = tuple(replace(sink, accepts=_pauses(rng)) for sink in bench.outputs)
+    _expect_values(kernel, expected, replace(bench, outputs=sinks).run(_LIMIT))
+
+
+def _offers(taken: Stream, rng: np.random.Generator) -> np.ndarray:
+    """Cycles from which the beats of CLIPS clips are offered."""
+    beats = taken.beats
+    none = np.zeros(beats, dtype=np.int64)
+    short = rng.integers(0, 3, beats)
+    bursts = np.where(np.arange(beats) % 7 == 0, rng.integers(0, 60, beats), 0)
+    return np.cumsum(np.concatenate([none, none, short, bursts, none]))
+
+
+def _pauses(rng: np.random.Generator) -> np.ndarray:
+    """A sink's pattern of 256 cycles: mostly ready, every other cycle, long stalls, always ready."""
+    stalls = np.repeat([False, True, False, True], [40, 3, 29, 12])
+    return np.concatenate(
+        [rng.random(76) < 0.7, np.resize([True, False], 40), stalls, np.ones(56, dtype=bool)]
     )
 
 
-def check_kernel(
-    kernel: Kernel, work: Path, *, clips: int = 2, seed: int = 0, simulator: Simulator = "verilator"
-) -> None:
-    """Compare values under three pairs of paces, and every beat's cycle where the sink never stalls."""
-    values = [random_clips(stream, clips, seed + slot) for slot, stream in enumerate(kernel.inputs)]
-    beats = [clips * stream.beats for stream in kernel.inputs]
-    rng = np.random.default_rng(seed)
-    offers = {
-        "always": [np.zeros(count, dtype=np.int64) for count in beats],
-        "mostly": [np.cumsum(rng.integers(0, 3, count)) for count in beats],
-        "bursts": [np.repeat(np.cumsum(rng.integers(0, 60, count // 7 + 1)), 7)[:count] for count in beats],
-    }
-    accepts = {
-        "always": ALWAYS,
-        "mostly": np.append(rng.random(251) < 0.7, True),
-        "bursts": np.append(np.repeat(rng.random(23) < 0.5, 11), True),
-    }
-    built = False
-    for offer, accept in [("always", "always"), ("mostly", "always"), ("bursts", "always"), ("always", "bursts"), ("mostly", "mostly")]:
-        bench = _bench(kernel, work, values, offers[offer], accepts[accept], clips, simulator)
-        if not built:
-            bench.build()
-            built = True
-        _check_run(kernel, bench, values, offers[offer] if accept == "always" else None)
+def _expect_values(kernel: Kernel, expected: np.ndarray, recorded: Mapping[str, Recording]) -> None:
+    for port, driven in zip(kernel.ports[len(kernel.inputs) :], kernel.outputs, strict=True):
+        difference = compare_words(port, expected, recorded[port].words, driven)
+        assert difference.mismatches == 0, difference.first
 
 
-def _check_run(kernel: Kernel, bench: Bench, values: list[np.ndarray], offers: list[np.ndarray] | None) -> None:
-    recorded = bench.run(limit=200_000)
-    expected = kernel.reference(*values)
-    ports = kernel.ports
-    for port, stream in zip(ports[len(values) :], kernel.outputs, strict=True):
-        assert compare_words(port, expected, recorded[port].words, stream).first is None
-    if offers is None:
-        return
-    predicted = kernel.timing(*offers)
-    for port, cycles in zip(ports, (*predicted.taken, *[predicted.appears] * len(kernel.outputs)), strict=True):
+def _expect_cycles(kernel: Kernel, offers: list[np.ndarray], recorded: Mapping[str, Recording]) -> None:
+    times = kernel.timing(*offers)
+    for port, predicted in zip(
+        kernel.ports, (*times.taken, *[times.appears] * len(kernel.outputs)), strict=True
+    ):
         measured = recorded[port].cycles
-        wrong = np.flatnonzero(measured != cycles)
-        assert not len(wrong), f"{port} beat {wrong[0]}: cycle {measured[wrong[0]]}, predicted {cycles[wrong[0]]}"
+        assert len(measured) == len(predicted), f"{port}: {len(measured)} beats, predicted {len(predicted)}"
+        wrong = np.flatnonzero(measured != predicted)
+        assert not len(wrong), (
+            f"{port} beat {wrong[0]}: cycle {measured[wrong[0]]}, predicted {predicted[wrong[0]]}"
+        )
 
 
-def _bench(kernel, work, values, offers, accepts, clips, simulator) -> Bench:  # type: ignore[no-untyped-def]
-    instance = kernel.instance()
-    rtl = work / "rtl"
-    rtl.mkdir(parents=True, exist_ok=True)
-    folder = Path(framegate.hls.kernels.__file__).parent
-    file = next(path for path in folder.glob("*.sv") if f"module {instance.module} " in path.read_text())
-    shutil.copyfile(file, rtl / file.name)
-    parameters = dict(instance.parameters)
+def _bench(
+    kernel: Kernel,
+    work: Path,
+    values: Sequence[np.ndarray],
+    offers: Sequence[np.ndarray],
+    simulator: Simulator,
+) -> Bench:
+    instance, rtl = kernel.instance(), work / "rtl"
+    rtl.mkdir()
+    source = files("framegate.hls.kernels").joinpath(f"{kernel_file(kernel)}.sv")
+    shutil.copyfile(str(source), rtl / f"{kernel_file(kernel)}.sv")
+    images = {memory.suffix.upper(): f'"{memory.suffix}.hex"' for memory in instance.memories}
     for memory in instance.memories:
-        name = f"{memory.suffix}.hex"
-        (rtl / name).write_text("\n".join(f"{word:x}" for word in memory.words) + "\n")
-        parameters[memory.suffix.upper()] = f'"{name}"'
-    ports = kernel.ports
+        (rtl / f"{memory.suffix}.hex").write_text(image(memory))
+    taken, driven = kernel.ports[: len(values)], kernel.ports[len(values) :]
     return Bench(
         module=instance.module,
         rtl=rtl,
-        pins={f"{port}_{pin}": f"{port}_{pin}" for port in ports for pin in ("valid", "ready", "data")},
+        pins={
+            f"{port}_{pin}": f"{port}_{pin}" for port in kernel.ports for pin in ("valid", "ready", "data")
+        },
         inputs=tuple(
-            Source(name=port, bits=stream.beat_bits, words=to_beats(value, stream), offers=offer)
-            for port, stream, value, offer in zip(ports, kernel.inputs, values, offers, strict=False)
+            Source(name=port, bits=carried.beat_bits, words=to_beats(value, carried), offers=offer)
+            for port, carried, value, offer in zip(taken, kernel.inputs, values, offers, strict=True)
         ),
         outputs=tuple(
-            Sink(name=port, bits=stream.beat_bits, beats=clips * stream.beats, accepts=accepts)
-            for port, stream in zip(ports[len(values) :], kernel.outputs, strict=True)
+            Sink(name=port, bits=carried.beat_bits, beats=CLIPS * carried.beats, accepts=ALWAYS)
+            for port, carried in zip(driven, kernel.outputs, strict=True)
         ),
         work=work,
-        parameters=parameters,
+        parameters={**instance.parameters, **images},
         simulator=simulator,
     )

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The matrix-vector product against numpy, and with its window against torch's convolution."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from framegate.errors import UsageError
+from framegate.hls.kernels import MatVec, Window
+from framegate.rtl_sim.simulator import Simulator
+
+from tests.kernels.bench import check_kernel, each, random_clips, stream
+
+
+def matvec(rows: int, pe: int, simd: int, weight_bits: int = 4, **changes: int | bool) -> MatVec:
+    taken = stream(**{"height": 2, "width": 3, "channels": 6, "lanes": simd, "repeat": rows // pe, **changes})
+    limit = 1 << (weight_bits - 1)
+    weights = np.random.default_rng(rows).integers(-limit, limit, (rows, taken.channels))
+    weights[0, 0] = -limit
+    return MatVec(name="mv", input=taken, weights=weights, pe=pe)
+
+
+CASES = {
+    "pe2-simd2": matvec(4, 2, 2),
+    "serial": matvec(4, 1, 1),
+    "parallel": matvec(4, 4, 6),
+    "all-rows": matvec(4, 4, 1),
+    "all-columns": matvec(4, 1, 6),
+    "one-row-one-column": matvec(1, 1, 1, channels=1),
+    "signed-8bit": matvec(6, 3, 3, weight_bits=8, bits=8, signed=True),
+    "unsigned-8bit": matvec(2, 1, 2, weight_bits=8, bits=8),
+    "2bit": matvec(4, 2, 3, weight_bits=2, bits=2),
+    "3bit-signed": matvec(5, 1, 2, weight_bits=3, bits=3, signed=True),
+    "1bit": matvec(3, 3, 2, weight_bits=2, bits=1),
+}
+
+
+@each(CASES)
+def test_values_and_cycles(kernel: MatVec, tmp_path: Path, icarus: Simulator) -> None:
+    check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
+    check_kernel(CASES["signed-8bit"], tmp_path, simulator="verilator")
+
+
+def test_weights_of_one_sign_work(tmp_path: Path, icarus: Simulator) -> None:
+    for sign in (-1, 0, 1):
+        work = tmp_path / str(sign)
+        work.mkdir()
+        kernel = replace(CASES["pe2-simd2"], weights=sign * np.abs(CASES["pe2-simd2"].weights))
+        check_kernel(kernel, work, simulator=icarus)
+
+
+@each(CASES)
+def test_reference_is_the_product_and_stays_within_its_bounds(kernel: MatVec) -> None:
+    values = random_clips(kernel.input, 2, 0)
+    result = kernel.reference(values)
+    assert np.array_equal(result, np.einsum("nthwc,rc->nthwr", values.astype(np.int64), kernel.weights))
+    low, high = kernel.bounds
+    out = kernel.outputs[0]
+    assert out.low <= low <= result.min()
+    assert result.max() <= high <= out.high
+
+
+def test_bounds_are_reached() -> None:
+    kernel = CASES["signed-8bit"]
+    worst = np.where(kernel.weights > 0, kernel.input.high, kernel.input.low)
+    best = np.where(kernel.weights > 0, kernel.input.low, kernel.input.high)
+    assert kernel.bounds == (
+        (best * kernel.weights).sum(axis=1).min(),
+        (worst * kernel.weights).sum(axis=1).max(),
+    )
+
+
+def test_wide_accumulators_are_exact() -> None:
+    wide = stream(height=1, width=1, channels=64, bits=17, lanes=1, repeat=1)
+    kernel = MatVec(name="mv", input=wide, weights=np.full((1, 64), 127), pe=1)
+    values = np.full((1, *wide.shape), wide.high, dtype=np.int32)
+    values[..., 0] -= 1  # lost in float32
+    assert kernel.reference(values)[0, 0, 0, 0, 0] == 127 * (64 * wide.high - 1)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "pad_value"),
+    [
+        ((3, 3), (1, 1), (1, 1, 1, 1), 0),
+        ((3, 3), (2, 2), (1, 1, 1, 1), 7),
+        ((1, 1), (2, 2), (0, 0, 0, 0), 0),
+        ((3, 2), (2, 1), (0, 0, 1, 1), 3),
+        ((5, 3), (1, 3), (4, 2, 0, 1), 15),
+    ],
+)
+def test_window_and_product_are_a_convolution(
+    kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int, int, int], pad_value: int
+) -> None:
+    taken = stream(height=7, width=8)
+    window = Window(
+        name="w", input=taken, kernel=kernel, stride=stride, padding=padding, pad_value=pad_value, repeat=5
+    )
+    filters = np.random.default_rng(0).integers(-8, 8, (5, taken.channels, *kernel))
+    product = MatVec(name="c", input=window.outputs[0], weights=filters.transpose(0, 2, 3, 1).reshape(5, -1))
+    values = random_clips(taken, 2, 0)
+
+    images = torch.from_numpy(values.astype(np.float64)).flatten(0, 1).permute(0, 3, 1, 2)
+    top, left, bottom, right = padding
+    padded = torch.nn.functional.pad(images, (left, right, top, bottom), value=pad_value)
+    expected = torch.nn.functional.conv2d(padded, torch.from_numpy(filters.astype(np.float64)), stride=stride)
+
+    result = product.reference(window.reference(values))
+    assert result.shape == (2, *product.outputs[0].shape)
+    assert np.array_equal(result.reshape(-1, *result.shape[2:]), expected.permute(0, 2, 3, 1).numpy())
+
+
+def test_pe_that_does_not_divide_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^mv: PE=3 does not divide 4 channels; choose one of \[1, 2, 4\]$"):
+        MatVec(name="mv", input=stream(), weights=np.ones((4, 4), dtype=int), pe=3)
+
+
+@pytest.mark.parametrize(("columns", "repeat"), [(4, 1), (5, 2)])
+def test_an_input_of_another_shape_is_refused(columns: int, repeat: int) -> None:
+    with pytest.raises(
+        UsageError,
+        match=rf"^mv: weights \(4, {columns}\) with PE=2 need {columns} channels sent 2 times, "
+        rf"got 4 sent {repeat} times$",
+    ):
+        MatVec(name="mv", input=stream(repeat=repeat), weights=np.ones((4, columns), dtype=int), pe=2)
+
+
+def test_accumulators_beyond_32_bits_are_refused() -> None:
+    taken = stream(height=1, width=1, bits=24, lanes=1, repeat=1)
+    kernel = MatVec(name="mv", input=taken, weights=np.full((1, 4), 127))
+    with pytest.raises(
+        UsageError, match=r"^mv: accumulators up to 8522825220 exceed 32 bits; use fewer bits or channels$"
+    ):
+        kernel.reference(np.zeros((1, *taken.shape), dtype=np.int32))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The activation against sums of comparisons."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from framegate.errors import UsageError
+from framegate.hls.kernels import Threshold
+from framegate.rtl_sim.simulator import Simulator
+
+from tests.kernels.bench import check_kernel, each, random_clips, stream
+
+
+def threshold(bits: int, base: int = 0, rows: int = 4, steps: int = 0, **changes: int | bool) -> Threshold:
+    """Random thresholds of a 9-bit input, some repeated, some beyond both ends of its range."""
+    taken = stream(**{"bits": 9, "signed": True, **changes})
+    rng, span = np.random.default_rng(bits), taken.high - taken.low
+    steps = steps or (1 << bits) - 1
+    values = rng.integers(taken.low - span // 8, taken.high + span // 8 + 2, (rows, steps))
+    values[0, 0], values[-1, -1] = taken.low - 5, taken.high + 5
+    return Threshold(name="t", input=taken, thresholds=np.sort(values, axis=1), bits=bits, base=base)
+
+
+CASES = {
+    "signed-4bit": threshold(4, base=-8),
+    "unsigned-one-lane": threshold(4, lanes=1, signed=False),
+    "all-lanes": threshold(3, base=-4, lanes=4),
+    "one-row": threshold(4, rows=1),
+    "one-row-unsigned-not-full": threshold(4, rows=1, steps=11, signed=False),
+    "not-full": threshold(4, base=-8, steps=14),
+    "one-step": threshold(4, steps=1),
+    "1bit": threshold(1),
+    "2bit": threshold(2, base=-2),
+    "5bit": threshold(5),
+    "6bit-not-full": threshold(6, base=-32, steps=40),
+    "7bit-one-row": threshold(7, base=-64, rows=1, lanes=4),
+    "8bit": threshold(8, lanes=1),
+    "one-pixel": threshold(3, height=1, width=1),
+}
+
+
+@each(CASES)
+def test_values_and_cycles(kernel: Threshold, tmp_path: Path, icarus: Simulator) -> None:
+    check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+@pytest.mark.parametrize("case", ["signed-4bit", "one-row-unsigned-not-full"])
+def test_values_and_cycles_in_verilator(case: str, tmp_path: Path) -> None:
+    check_kernel(CASES[case], tmp_path, simulator="verilator")
+
+
+@each(CASES)
+def test_reference_counts_the_thresholds_reached(kernel: Threshold) -> None:
+    values = random_clips(kernel.input, 2, 0)
+    reached = (values[..., None] >= kernel.thresholds).sum(axis=-1)  # a single row serves all channels
+    assert np.array_equal(kernel.reference(values), kernel.base + reached)
+
+
+def test_a_threshold_is_reached_by_its_own_value() -> None:
+    taken = stream(frames=1, height=1, width=1, signed=True)
+    kernel = Threshold(name="t", input=taken, thresholds=np.array([[-8, -7, 7]]), bits=2, base=0)
+    values = np.array([-8, -7, 6, 7], dtype=np.int32).reshape(1, 1, 1, 1, 4)
+    assert kernel.reference(values).reshape(-1).tolist() == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(2, 15), (4, 16), (4, 0)])
+def test_thresholds_of_another_shape_are_refused(rows: int, steps: int) -> None:
+    with pytest.raises(
+        UsageError,
+        match=rf"^t: thresholds \({rows}, {steps}\) do not fit 4 channels and 4 bits; "
+        rf"give one row per channel and at most 15 steps$",
+    ):
+        Threshold(name="t", input=stream(), thresholds=np.zeros((rows, steps), dtype=int), bits=4, base=0)
+
+
+def test_thresholds_that_descend_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"^t: thresholds must ascend in every channel$"):
+        Threshold(name="t", input=stream(), thresholds=np.array([[0, 2, 1]]), bits=2, base=0)

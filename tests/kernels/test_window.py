@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sliding window against explicit loops, at every odd geometry."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from framegate.errors import UsageError
+from framegate.hls.kernels import Window
+from framegate.hls.stream import Stream
+from framegate.rtl_sim.simulator import Simulator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.kernels.bench import check_kernel, each, random_clips, stream
+
+
+def window(taken: Stream | None = None, **changes: Any) -> Window:
+    usual = {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "pad_value": 3, "repeat": 1}
+    return Window(name="w", input=taken or stream(), **usual | changes)
+
+
+CASES = {
+    "3x3": window(),
+    "3x3-repeated": window(repeat=2),
+    "stride-2": window(stride=(2, 2)),
+    "stride-2-odd": window(stream(height=5, width=7), stride=(2, 2)),
+    "1x1-stride-2": window(kernel=(1, 1), stride=(2, 2), padding=(0, 0, 0, 0), repeat=3),
+    "1x1": window(kernel=(1, 1), padding=(0, 0, 0, 0)),
+    "one-pixel-1x1": window(
+        stream(height=1, width=1, lanes=1), kernel=(1, 1), padding=(0, 0, 0, 0), repeat=3
+    ),
+    "one-pixel-3x3": window(stream(height=1, width=1)),
+    "bottom-right-only": window(
+        stream(height=6, width=7), kernel=(3, 2), stride=(2, 1), padding=(0, 0, 1, 1)
+    ),
+    "top-left-only": window(stream(height=6, width=7), kernel=(2, 3), stride=(1, 2), padding=(1, 2, 0, 0)),
+    "stride-beyond-kernel": window(
+        stream(height=5, width=5), kernel=(2, 2), stride=(3, 3), padding=(0, 0, 0, 0)
+    ),
+    "rows-left-over": window(stream(height=8, width=6), kernel=(2, 2), stride=(3, 4), padding=(0, 0, 0, 0)),
+    "whole-frame": window(kernel=(4, 5), padding=(0, 0, 0, 0)),
+    "5x5": window(stream(height=6, width=6, lanes=4), kernel=(5, 5), padding=(2, 2, 2, 2)),
+    "wide-padding": window(stream(height=2, width=2, lanes=1), kernel=(4, 4), padding=(3, 3, 3, 3)),
+    "row": window(stream(height=1, width=8, lanes=1), kernel=(1, 3), padding=(0, 1, 0, 1)),
+    "column": window(stream(height=8, width=1), kernel=(3, 1), padding=(1, 0, 1, 0), stride=(2, 1)),
+    "one-lane-signed": window(stream(lanes=1, signed=True), pad_value=-8),
+    "all-lanes-8bit": window(stream(lanes=4, bits=8), pad_value=255),
+}
+
+
+@each(CASES)
+def test_values_and_cycles(kernel: Window, tmp_path: Path, icarus: Simulator) -> None:
+    check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
+    check_kernel(CASES["3x3-repeated"], tmp_path, simulator="verilator")
+
+
+@each(CASES)
+def test_reference_follows_the_definition(kernel: Window) -> None:
+    values, out = random_clips(kernel.input, 1, 0), kernel.outputs[0]
+    expected = np.full((1, *out.shape), kernel.pad_value)
+    for row, column, tap_y, tap_x in np.ndindex(out.height, out.width, *kernel.kernel):
+        y = row * kernel.stride[0] - kernel.padding[0] + tap_y
+        x = column * kernel.stride[1] - kernel.padding[1] + tap_x
+        if 0 <= y < kernel.input.height and 0 <= x < kernel.input.width:
+            first = (tap_y * kernel.kernel[1] + tap_x) * kernel.input.channels
+            expected[..., row, column, first : first + kernel.input.channels] = values[..., y, x, :]
+    assert np.array_equal(kernel.reference(values), expected)
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> Window:
+    """Any small window that fits its frame."""
+    height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    padding = [draw(st.integers(0, size - 1)) for size in (*kernel, *kernel)]
+    padding[2] = max(padding[2], min(kernel[0] - 1, kernel[0] - height - padding[0]))
+    padding[3] = max(padding[3], min(kernel[1] - 1, kernel[1] - width - padding[1]))
+    kernel = (
+        min(kernel[0], height + padding[0] + padding[2]),
+        min(kernel[1], width + padding[1] + padding[3]),
+    )
+    padding = [min(pad, size - 1) for pad, size in zip(padding, (*kernel, *kernel), strict=True)]
+    lanes, beats = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    return window(
+        stream(height=height, width=width, channels=lanes * beats, lanes=lanes),
+        kernel=kernel,
+        padding=tuple(padding),
+        stride=(draw(st.integers(1, 4)), draw(st.integers(1, 4))),
+        repeat=draw(st.integers(1, 3)),
+    )
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@given(kernel=windows())
+def test_any_window(kernel: Window) -> None:
+    if shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not installed")
+    with tempfile.TemporaryDirectory() as work:
+        check_kernel(kernel, Path(work), simulator="icarus")
+
+
+def test_padding_as_wide_as_the_kernel_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"^w: padding \(1, 1, 3, 1\) must be smaller than the kernel \(3, 3\)$"
+    ):
+        window(padding=(1, 1, 3, 1))
+
+
+def test_a_kernel_larger_than_the_frame_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^w: kernel \(5, 5\) does not fit 4x5 pixels$"):
+        window(kernel=(5, 5), padding=(0, 0, 0, 0))
+
+
+def test_a_padding_value_out_of_range_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^w: padding value 16 does not fit 4 bits$"):
+        window(pad_value=16)
