@@ -18,15 +18,9 @@ def command(
     json: Json = False,
 ) -> None:
     """Synthesize, place, route and pack; fails when the design does not fit or does not reach its clock."""
-    from framegate.files import read_json
-    from framegate.hls.flows.ecp5 import board_files, build_bitstream
-    from framegate.hls.targets import load_target
+    from framegate.pipeline import bitstream_build
 
-    board = load_target(target)
-    clock_mhz = read_json(build / "latency.json", "run `framegate compile` first")["clock_mhz"]
-    out = build / "flow" / target
-    files = board_files(board)
-    report = build_bitstream(build / "rtl", files, board, out, say, clock_mhz=clock_mhz, seed=seed)
+    report = bitstream_build(build, target, seed, say)
     used = [
         f"{name} {getattr(report, name):,} of {available:,}" for name, available in report.available.items()
     ]

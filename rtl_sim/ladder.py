@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from framegate.errors import FramegateError, UsageError
-from framegate.files import write_json
+from framegate.files import read_json, write_json
 from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL
 from framegate.hls.dataflow import Dataflow, load_dataflow
 from framegate.hls.graphs import run, run_qonnx
@@ -60,6 +60,12 @@ class Judgement:
         times = self.latency_cycles
         if self.late or times["jitter"] or times["predicted"] != times["measured"]:
             raise FramegateError(f"not on time: {self.late or ''} latency {times}".replace("  ", " "))
+
+
+def read_judgement(build: Path) -> Judgement:
+    """verdict.json. Raises UsageError when `build` was not simulated."""
+    plain = read_json(build / VERDICT, "run `framegate simulate` first")
+    return Judgement(**{**plain, "ladder": [Rung(**rung) for rung in plain["ladder"]]})
 
 
 def judge(

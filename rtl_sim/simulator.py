@@ -16,13 +16,21 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 from jinja2 import Environment, StrictUndefined
 
-from framegate.errors import FramegateError
+from framegate.errors import FramegateError, UsageError
 from framegate.hls.tools import require_simulator
 
 Simulator = Literal["verilator", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 ALWAYS = np.ones(1, dtype=bool)
 _PERIOD = 256  # cycles after which a sink's pattern repeats
+
+
+def known(name: str) -> Simulator:
+    """`name` as a simulator. Raises UsageError listing them for another one."""
+    for simulator in SIMULATORS:
+        if name == simulator:
+            return simulator
+    raise UsageError(f"simulator {name!r}: unknown; choose one of {', '.join(SIMULATORS)}")
 
 
 @dataclass(frozen=True, kw_only=True)

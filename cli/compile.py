@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate compile`: from a network to SystemVerilog whose latency is known."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framegate.console import Json, say, show
+
+EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1000`"
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(help="A checkpoint.pt, a QONNX file (.onnx), or the name of a built-in network.")
+    ] = "tsm-lite",
+    build: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build"),
+    target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
+    rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')] = "1000",
+    clock: Annotated[float | None, typer.Option(help="MHz; by default the board's.")] = None,
+    json: Json = False,
+) -> None:
+    """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
+    from framegate.pipeline import compile_model
+
+    report = compile_model(model, build, target, rate, clock, say)
+    lines = [
+        f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
+        f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
+        f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
+        f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
+        f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP",
+        f"wrote {report.rtl}",
+    ]
+    show(asdict(report), lines, json)

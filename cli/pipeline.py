@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands do to a build folder, step by step, each skipped when nothing it reads has changed."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+
+from framegate.errors import UsageError
+from framegate.files import read_json, whole
+from framegate.hls.compiler import DATAFLOW, HARDWARE, LATENCY, QONNX, REPORT, RTL, CompileReport, compile_hardware, read_report
+from framegate.hls.flows.ecp5 import FlowReport, board_files, build_bitstream
+from framegate.hls.lower import lower
+from framegate.hls.targets import load_target
+from framegate.quant.clips import Clip
+from framegate.quant.export import export_qonnx
+from framegate.quant.networks import find, load
+from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
+from framegate.rtl_sim.simulator import Simulator
+from framegate.steps import Steps
+
+FASTEST = "max"
+
+
+def compile_model(
+    model: str, build: Path, target: str, rate: str, clock_mhz: float | None, say: Callable[[str], None]
+) -> CompileReport:
+    """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
+
+    `rate`: frames per second, or "max" for the fastest that fits. Raises UsageError for a wrong option, an
+    unsupported layer, or a design that does not fit.
+    """
+    board = load_target(target)
+    frames_per_second = _rate(rate)
+    clock = clock_mhz or board.clock_mhz
+    steps = Steps(build, say)
+    _take_model(model, build, steps)
+    steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
+    steps.run(
+        "compile",
+        [build / HARDWARE, board.model_dump_json(), str(frames_per_second), str(clock)],
+        [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
+        lambda: compile_hardware(build, board, frames_per_second=frames_per_second, clock_mhz=clock),
+    )
+    return read_report(build)
+
+
+def simulate_build(
+    build: Path,
+    clips: Sequence[Clip],
+    say: Callable[[str], None],
+    *,
+    hardware_clips: int | None = None,
+    noise: int = 0,
+    simulator: Simulator = "verilator",
+    probe: bool = False,
+) -> Judgement:
+    """The ladder on `clips`: see `judge`. The judgement of an unchanged build on the same clips is kept."""
+    read_report(build)  # says what is missing
+    models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
+    options = [str((hardware_clips, noise, simulator, probe)), *(f"{clip.path} {clip.label}" for clip in clips)]
+    Steps(build, say).run(
+        "simulate",
+        [*models, *options, *(clip.path for clip in clips)],
+        [build / VERDICT],
+        lambda: judge(
+            build,
+            clips,
+            hardware_clips=hardware_clips,
+            noise=noise,
+            simulator=simulator,
+            probe=probe,
+            progress=lambda step: say(f"  {step}"),
+        ),
+    )
+    return read_judgement(build)
+
+
+def bitstream_build(build: Path, target: str, seed: int, say: Callable[[str], None]) -> FlowReport:
+    """Synthesize, place, route and pack what `build` holds; see `build_bitstream`."""
+    board = load_target(target)
+    clock = read_json(build / LATENCY, "run `framegate compile` first")["clock_mhz"]
+    out = build / "flow" / target
+    return build_bitstream(build / RTL, board_files(board), board, out, say, clock_mhz=clock, seed=seed)
+
+
+def _rate(rate: str) -> float | None:
+    if rate == FASTEST:
+        return None
+    try:
+        frames_per_second = float(rate)
+    except ValueError:
+        frames_per_second = 0.0
+    if not frames_per_second > 0:
+        raise UsageError(f'--rate {rate}: give frames per second, above 0, or "{FASTEST}" for the fastest that fits')
+    return frames_per_second
+
+
+def _take_model(model: str, build: Path, steps: Steps) -> None:
+    """Put the model into the build folder: QONNX as it is, or a checkpoint with its float twin, exported."""
+    if model.endswith(".onnx"):
+        source = Path(model)
+        if not source.is_file():
+            raise UsageError(f"{model}: not there; give a QONNX file, a checkpoint.pt or a built-in name")
+        for name in (CHECKPOINT, FLOAT):
+            (build / name).unlink(missing_ok=True)
+        steps.run("export", [source], [build / QONNX], lambda: _copy(source, build / QONNX))
+        return
+    find(model)  # says what is wrong with it
+    source, twin = _checkpoint(model)
+    _copy(source, build / CHECKPOINT)
+    if twin.is_file():
+        _copy(twin, build / FLOAT)
+    else:
+        (build / FLOAT).unlink(missing_ok=True)
+    steps.run(
+        "export",
+        [build / CHECKPOINT],
+        [build / QONNX],
+        lambda: export_qonnx(load(build / CHECKPOINT), build / QONNX),
+    )
+
+
+def _checkpoint(model: str) -> tuple[Path, Path]:
+    """The checkpoint's file and that of the float network that it came from."""
+    path = Path(model)
+    if path.suffix == ".pt":
+        return path, path.with_name(FLOAT)
+    folder = Path(str(files("framegate.quant"))) / "builtin"
+    return folder / f"{model}.pt", folder / f"{model}.float.pt"
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.resolve() != target.resolve():
+        with whole(target) as draft:
+            shutil.copyfile(source, draft)
+
+
+def as_json(judgement: Judgement) -> dict[str, object]:
+    """What `framegate simulate --json` prints."""
+    plain = asdict(judgement)
+    rtl = next(rung for rung in judgement.ladder if rung.rung == "rtl")
+    return {
+        **{key: plain[key] for key in ("model", "bit_exact", "first_mismatch", "ladder", "latency_cycles")},
+        "clips": rtl.clips,
+        "mismatches": rtl.mismatches,
+        "late": judgement.late,
+        "simulator": judgement.simulator,
+        "cycles_per_second": judgement.cycles_per_second,
+        "metrics": judgement.metrics,
+        "predictions": judgement.clips,
+    }

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate simulate`: the RTL against every level above it, in values and in cycles."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framegate.console import Json, say, show
+
+EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"
+
+
+def command(
+    build: Annotated[Path, typer.Argument(help="Folder that `framegate compile` wrote.")],
+    clips: Annotated[
+        Path | None, typer.Option(help="A video or a folder of clips; by default synthetic ones and noise.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips, classes in turn.")] = None,
+    probe: Annotated[bool, typer.Option(help="Compare every stream inside, not just the result.")] = False,
+    simulator: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
+    json: Json = False,
+) -> None:
+    """Simulate clips back to back; fails on the first value or cycle that is not the predicted one."""
+    from framegate.pipeline import as_json, simulate_build
+    from framegate.quant.clips import find_clips
+    from framegate.quant.shop import demo_clips
+    from framegate.rtl_sim.ladder import spread
+    from framegate.rtl_sim.simulator import known
+
+    found = find_clips(clips) if clips else demo_clips(build / "clips", 1)
+    chosen = [found[index] for index in spread(found, limit)]
+    judgement = simulate_build(
+        build, chosen, say, noise=0 if clips else 1, simulator=known(simulator), probe=probe
+    )
+    lines = [
+        f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"
+        for rung in judgement.ladder
+    ]
+    times = judgement.latency_cycles
+    lines += [
+        f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}, jitter {times['jitter']}",
+        f"wrote {build / 'verdict.json'}",
+    ]
+    show(as_json(judgement), lines, json)
+    judgement.check()
