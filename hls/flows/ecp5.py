@@ -22,7 +22,7 @@ Progress = Callable[[str], None]
 
 DESIGN = "framegate"  # the module in rtl/ that the board top instantiates
 _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
-# Without wider LUTs the placer has smaller pieces to move: fewer LUTs and a higher clock on our designs.
+# Without wider LUTs the placer has smaller pieces to move. tsm-lite: 50.7 instead of 47.5 MHz, 6 % more LUTs.
 _SYNTHESIS = "synth_ecp5 -nowidelut"
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
