@@ -43,10 +43,10 @@ class TrainConfig(Settings):
 
     network: dict[str, Any] = Field(default_factory=dict)
     float_epochs: Epochs = 30
-    quantized_epochs: Epochs = 12
+    quantized_epochs: Epochs = 24
     batch: Annotated[int, Field(ge=2)] = 32  # clips
     float_rate: Annotated[float, Field(gt=0)] = 6e-3  # peak learning rates
-    quantized_rate: Annotated[float, Field(gt=0)] = 2e-3
+    quantized_rate: Annotated[float, Field(gt=0)] = 4e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     shift_pixels: Annotated[int, Field(ge=0)] = 5  # augmentation: largest move of the picture
     validation: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the sources
