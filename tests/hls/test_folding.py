@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folding against brute force over every PE and SIMD, and the lane conversions that it places."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from framegate.errors import UsageError
+from framegate.hls.dataflow import PIXELS, Dataflow
+from framegate.hls.folding import Fold, _connect, fold, total_cost
+from framegate.hls.kernels import Cost, Decide, FrameGather, MatVec, Mean, Width, Window
+from framegate.hls.stream import Stream
+from framegate.hls.targets import Target, load_target
+from framegate.rtl_sim import reference
+
+from tests.dataflows import Builder, random_pixels, residual
+
+CLOCK = 50
+
+
+@pytest.fixture
+def target() -> Target:
+    return load_target("ulx3s-85f")
+
+
+def small() -> Dataflow:
+    """Two convolutions: few enough to try all foldings."""
+    net = Builder(Stream(frames=2, height=4, width=4, channels=3, bits=8, signed=False, lanes=3), seed=0)
+    x = net.activation("first_act", net.conv("first", (PIXELS, 0), 6, 3, 1, 1))
+    x = net.activation("second_act", net.conv("second", x, 4, 3, 2, 1))
+    x = net.add(Mean(name="pool", input=net.stream(x), over="frame"), x)
+    x = net.add(Mean(name="segments", input=net.stream(x), over="clip"), x)
+    net.add(Decide(name="decide", input=net.stream(x)), x)
+    return net.dataflow(("a", "b", "c", "d"))
+
+
+def pairs(dataflow: Dataflow) -> list[tuple[Window, MatVec]]:
+    """The windows and their products, in order."""
+    found = [kernel for kernel in dataflow.kernels if isinstance(kernel, Window | MatVec)]
+    return list(zip(found[::2], found[1::2], strict=True))  # type: ignore[arg-type]
+
+
+def share(cost: Cost, target: Target) -> float:
+    """The part of the device that `cost` takes, summed over its resources."""
+    blocks = cost.bram_bits / target.bram_bits
+    return cost.lut / target.lut + cost.ff / target.ff + cost.dsp / target.dsp + blocks / target.bram
+
+
+def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
+    """(cycles per frame of the slowest layer, cost of all layers) of every PE and SIMD."""
+    per_layer = []
+    for window, matvec in pairs(dataflow):
+        options = []
+        for pe, simd in product(range(1, matvec.rows + 1), range(1, window.input.channels + 1)):
+            if matvec.rows % pe or window.input.channels % simd:
+                continue
+            folded = replace(window, input=replace(window.input, lanes=simd), repeat=matvec.rows // pe)
+            out = folded.outputs[0]
+            cycles = out.height * out.width * out.channels * matvec.rows // (pe * simd)
+            cost = folded.cost() + replace(matvec, input=out, pe=pe).cost()
+            options.append((cycles, cost))
+        per_layer.append(options)
+    for choice in product(*per_layer):
+        yield max(cycles for cycles, _ in choice), sum((cost for _, cost in choice), Cost())
+
+
+@pytest.mark.parametrize("interval", [2592, 1296, 700, 432, 300, 144])
+def test_the_cheapest_within_the_rate(interval: int, target: Target) -> None:
+    folded = fold(small(), target, CLOCK, CLOCK * 1e6 / interval)
+    assert max(window.cycles_per_frame for window, _ in pairs(folded)) <= interval
+    chosen = sum((window.cost() + matvec.cost() for window, matvec in pairs(folded)), Cost())
+    least = min(share(cost, target) for cycles, cost in all_foldings(small()) if cycles <= interval)
+    assert share(chosen, target) == pytest.approx(least, rel=1e-12)
+
+
+@pytest.mark.parametrize("multipliers", [2, 3, 5, 8, 13, 24, 156])
+def test_the_fastest_that_fits(multipliers: int, target: Target) -> None:
+    smaller = target.model_copy(update={"dsp": multipliers})
+    folded = fold(small(), smaller, CLOCK)
+    assert total_cost(folded).dsp <= multipliers
+    reached = max(window.cycles_per_frame for window, _ in pairs(folded))
+    assert reached == min(cycles for cycles, cost in all_foldings(small()) if cost.dsp <= multipliers)
+
+
+def test_folding_changes_no_value(target: Target) -> None:
+    dataflow = residual()
+    pixels = random_pixels(dataflow, 2)
+    for rate in (1000, 20_000, None):
+        folded = fold(dataflow, target, CLOCK, rate)
+        assert np.array_equal(reference.logits(folded, pixels), reference.logits(dataflow, pixels))
+
+
+def test_a_rate_out_of_reach_is_refused_with_the_best_one(target: Target) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"^first: needs at least 144 cycles per frame, the rate leaves 143; "
+        r"ask for at most 347222 frames/s at 50 MHz$",
+    ):
+        fold(small(), target, CLOCK, CLOCK * 1e6 / 143)
+    fold(small(), target, CLOCK, 347222)
+
+
+@pytest.mark.parametrize("rate", [None, 1000.0])
+def test_a_design_that_does_not_fit_is_refused(rate: float | None, target: Target) -> None:
+    tiny = target.model_copy(update={"dsp": 1})
+    with pytest.raises(
+        UsageError,
+        match=r"^hand-made: needs \d+ DSP of 1 on ulx3s-85f; ask for fewer frames/s, "
+        r"use fewer channels or bits, or choose a larger target$",
+    ):
+        fold(small(), tiny, CLOCK, rate)
+    with pytest.raises(UsageError, match=r"^hand-made: needs \d+ LUT of 100 on ulx3s-85f; "):
+        fold(small(), target.model_copy(update={"lut": 100}), CLOCK, rate)
+
+
+@pytest.mark.parametrize(
+    ("pe", "simd", "steps"), [(3, 2, [1, 2]), (2, 3, [1, 3]), (6, 2, [2]), (2, 6, [6]), (3, 3, [])]
+)
+def test_lanes_are_converted_by_whole_ratios(pe: int, simd: int, steps: list[int]) -> None:
+    folds = {"first": Fold(pe, 1, 0, Cost()), "second": Fold(2, simd, 0, Cost())}
+    connected = _connect(small(), folds)
+    widths = [kernel for kernel in connected.kernels if isinstance(kernel, Width)]
+    between = [width for width in widths if width.name.startswith("second_window")]
+    assert [width.lanes for width in between] == steps
+    assert [width.name for width in between] == ["second_window_split", "second_window_width"][
+        -len(steps) or 2 :
+    ]
+    assert connected.kernel("second_window").inputs[0].lanes == simd
+    pixels = random_pixels(connected, 1)
+    assert np.array_equal(reference.logits(connected, pixels), reference.logits(small(), pixels))
+
+
+def test_a_beat_never_straddles_two_groups_of_a_shift(target: Target) -> None:
+    for multipliers in (156, 100, 60):
+        folded = fold(residual(widths=(16, 16)), target.model_copy(update={"dsp": multipliers}), CLOCK)
+        shift = next(kernel for kernel in folded.kernels if isinstance(kernel, FrameGather))
+        assert all(end % shift.input.lanes == 0 for _, end, _ in shift.groups)
