@@ -14,10 +14,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import VerilatorControlFile, get_runner
-from jinja2 import Environment, StrictUndefined
-
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.tools import require_simulator
+from jinja2 import Environment, StrictUndefined
 
 Simulator = Literal["verilator", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
@@ -85,9 +84,20 @@ class Bench:
         arguments = ["-g2012"]
         if self.simulator == "verilator":
             sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
-            arguments = ["--no-public-flat-rw", "--no-timing", "-Wno-fatal", "-Wno-lint", "-O3", "-CFLAGS", "-O1"]
+            arguments = [
+                "--no-public-flat-rw",
+                "--no-timing",
+                "-Wno-fatal",
+                "-Wno-lint",
+                "-O3",
+                "-CFLAGS",
+                "-O1",
+            ]
         log = self.work / "build.log"
-        with _tools(self.simulator), _named_failure(log, f"{self.module} does not compile with {self.simulator}"):
+        with (
+            _tools(self.simulator),
+            _named_failure(log, f"{self.module} does not compile with {self.simulator}"),
+        ):
             get_runner(self.simulator).build(
                 sources=sources,
                 hdl_toplevel="bench",
@@ -109,7 +119,9 @@ class Bench:
             _write_hex(self.work / f"{source.name}_words.hex", source.words)
             _write_hex(self.work / f"{source.name}_offers.hex", source.offers.tolist())
         for sink in self.outputs:
-            _write_hex(self.work / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist())
+            _write_hex(
+                self.work / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist()
+            )
         log, results = self.work / "run.log", self.work / "results.xml"
         results.unlink(missing_ok=True)
         with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
@@ -134,14 +146,20 @@ class Bench:
     def _render(self) -> str:
         template = (_harness() / "bench.sv.j2").read_text()
         inside = {tap.name for tap in self.taps}
-        return Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(template).render(
-            module=self.module,
-            parameters=[f".{name}({value})" for name, value in self.parameters.items()],
-            pins=[f".{pin}({net})" for pin, net in self.pins.items()],
-            sources=self.inputs,
-            sinks=self.outputs,
-            period=_PERIOD,
-            probes=[(port.name, port.bits, "dut." if port.name in inside else "") for port in self._recorded()],
+        return (
+            Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+            .from_string(template)
+            .render(
+                module=self.module,
+                parameters=[f".{name}({value})" for name, value in self.parameters.items()],
+                pins=[f".{pin}({net})" for pin, net in self.pins.items()],
+                sources=self.inputs,
+                sinks=self.outputs,
+                period=_PERIOD,
+                probes=[
+                    (port.name, port.bits, "dut." if port.name in inside else "") for port in self._recorded()
+                ],
+            )
         )
 
 
@@ -191,7 +209,11 @@ def _named_failure(log: Path, what: str) -> Iterator[None]:
 def _reason(log: Path) -> str:
     """The line of the log that says what went wrong."""
     text = log.read_text(errors="replace") if log.is_file() else ""
-    for pattern in (r"^.*(stream \S+: beat .*)$", r"^.*(beats are missing .*)$", r"^.*((?:%Error|FATAL|error:).*)$"):
+    for pattern in (
+        r"^.*(stream \S+: beat .*)$",
+        r"^.*(beats are missing after \d+ cycles)",
+        r"^.*((?:%Error|FATAL|error:).*)$",
+    ):
         if found := re.search(pattern, text, flags=re.MULTILINE):
             return found.group(1).strip()
     return "no reason given"

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.emit import TOP, Net, net_name, nets
@@ -15,7 +14,7 @@ from framegate.hls.schedule import Passage, latencies, passages_of
 from framegate.hls.stream import from_beats, to_beats
 from framegate.rtl_sim import reference
 from framegate.rtl_sim.compare import Difference, compare_words
-from framegate.rtl_sim.simulator import Bench, Recording, Simulator, Sink, Source, Tap
+from framegate.rtl_sim.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
 
 _SPARE = 10_000  # cycles beyond the predicted end before a run counts as stuck
 
@@ -30,7 +29,7 @@ class Verdict:
     first_mismatch: str | None  # kernel, clip, frame, pixel, channel
     predicted: int
     measured: tuple[int, ...]
-    late: str | None  # first stream, in order, with a beat outside its predicted cycle (probed streams only)
+    late: str | None  # where a beat first missed its predicted cycle (probed streams only)
     logits: np.ndarray  # (clips, classes), as the hardware gave them
     simulator: Simulator
     cycles: int
@@ -65,23 +64,30 @@ def verify(
     *,
     simulator: Simulator = "verilator",
     probe: bool = False,
+    offers: np.ndarray | None = None,
+    accepts: np.ndarray = ALWAYS,
 ) -> Verdict:
-    """Simulate the top in `rtl` on pixels (clips, T, H, W, 3) 0 … 255 and compare results, or with `probe` all streams.
+    """Simulate the top in `rtl` on pixels (clips, T, H, W, 3) 0 … 255; compare results, or with `probe` all streams.
 
-    Raises UsageError for clips of another shape or a missing tool, FramegateError when the simulation stops early.
+    `offers` (the cycle from which each pixel is offered) and `accepts` (the sink's pattern) make pauses: values
+    must stay, the cycles are then not the predicted ones. Raises UsageError for clips of another shape or a
+    missing tool, FramegateError when the simulation stops early.
     """
     if not len(pixels) or pixels.shape[1:] != dataflow.pixels.shape:
         raise UsageError(
-            f"clips of shape {pixels.shape} do not fit {dataflow.model}, which takes {dataflow.pixels.shape} each; "
-            f"sample and resize them with the model's own configuration"
+            f"clips of shape {pixels.shape} do not fit {dataflow.model}, "
+            f"which takes {dataflow.pixels.shape} each; sample and resize them with the model's own configuration"
         )
     passages = passages_of(dataflow, len(pixels))
     result = nets(dataflow)[-1]
-    bench = _bench(dataflow, rtl, pixels, work, simulator, nets(dataflow)[:-1] if probe else [])
+    offers = np.zeros(len(pixels) * dataflow.pixels.beats, dtype=np.int64) if offers is None else offers
+    bench = _bench(
+        dataflow, rtl, pixels, work, simulator, nets(dataflow)[:-1] if probe else [], offers, accepts
+    )
     bench.build()
     started = time.perf_counter()
     end = int(passages[_result(dataflow)].taken[-1])
-    recorded = bench.run(limit=end + _SPARE)
+    recorded = bench.run(limit=end + int(offers[-1]) + _SPARE)
     seconds = time.perf_counter() - started
     streams = {**recorded, result.name: recorded["m_axis"]}
     differences = list(_differences(dataflow, pixels, streams))
@@ -103,16 +109,27 @@ def verify(
 
 
 def _bench(
-    dataflow: Dataflow, rtl: Path, pixels: np.ndarray, work: Path, simulator: Simulator, taps: list[Net]
+    dataflow: Dataflow,
+    rtl: Path,
+    pixels: np.ndarray,
+    work: Path,
+    simulator: Simulator,
+    taps: list[Net],
+    offers: np.ndarray,
+    accepts: np.ndarray,
 ) -> Bench:
     result = nets(dataflow)[-1]
     words = to_beats(pixels, dataflow.pixels)
-    source = Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=np.zeros(len(words), dtype=np.int64))
-    sink = Sink(name="m_axis", bits=result.bits, beats=len(pixels) * result.stream.beats)
+    source = Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=offers)
+    sink = Sink(name="m_axis", bits=result.bits, beats=len(pixels) * result.stream.beats, accepts=accepts)
     return Bench(
         module=TOP,
         rtl=rtl,
-        pins={f"{port}_t{pin}": f"{port}_{pin}" for port in ("s_axis", "m_axis") for pin in ("valid", "ready", "data")},
+        pins={
+            f"{port}_t{pin}": f"{port}_{pin}"
+            for port in ("s_axis", "m_axis")
+            for pin in ("valid", "ready", "data")
+        },
         inputs=(source,),
         outputs=(sink,),
         taps=tuple(Tap(name=net.name, bits=net.bits) for net in taps),
@@ -125,7 +142,9 @@ def _result(dataflow: Dataflow) -> Link:
     return Link(dataflow.kernels[-1].name, 0, "", 0)
 
 
-def _differences(dataflow: Dataflow, pixels: np.ndarray, streams: dict[str, Recording]) -> Iterator[Difference]:
+def _differences(
+    dataflow: Dataflow, pixels: np.ndarray, streams: dict[str, Recording]
+) -> Iterator[Difference]:
     """Per recorded stream, in the order of the kernels."""
     by_producer: dict[str, list[Net]] = {}
     for net in nets(dataflow):
@@ -136,16 +155,20 @@ def _differences(dataflow: Dataflow, pixels: np.ndarray, streams: dict[str, Reco
             yield compare_words(net.name, values, streams[net.name].words, net.stream)
 
 
-def _first_late(dataflow: Dataflow, passages: dict[Link, Passage], streams: dict[str, Recording]) -> str | None:
-    for link, passage in sorted(passages.items(), key=lambda item: int(item[1].taken[0])):
+def _first_late(
+    dataflow: Dataflow, passages: dict[Link, Passage], streams: dict[str, Recording]
+) -> str | None:
+    """Name the stream whose beat misses its cycle first; of several the one nearest to the result."""
+    late: list[tuple[int, int, str]] = []  # predicted cycle, place before the result, in words
+    for place, (link, passage) in enumerate(passages.items()):
         name = net_name(dataflow, link)
         if name not in streams:
             continue
         measured = streams[name].cycles
         if len(measured) != len(passage.taken):
             return f"{name}: {len(measured)} beats, predicted {len(passage.taken)}"
-        wrong = np.flatnonzero(measured != passage.taken)
-        if len(wrong):
-            beat = int(wrong[0])
-            return f"{name}: beat {beat} passed in cycle {measured[beat]}, predicted {passage.taken[beat]}"
-    return None
+        for beat in np.flatnonzero(measured != passage.taken)[:1]:
+            predicted = int(passage.taken[beat])
+            words = f"{name}: beat {beat} passed in cycle {measured[beat]}, predicted {predicted}"
+            late.append((predicted, -place, words))
+    return min(late)[-1] if late else None

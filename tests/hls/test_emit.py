@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The emitted folder: a top that a person has read, memories that hold the parameters, all of it or nothing."""
+"""The emitted folder: a top that a person has read, memories with the parameters, all of it or nothing."""
 
 from pathlib import Path
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The integer reference against the same network written in torch, by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from framegate.errors import UsageError
+from framegate.hls.dataflow import Dataflow
+from framegate.hls.kernels import Decide, Fork, MatVec, Threshold
+from framegate.rtl_sim import reference
+from torch.nn.functional import conv2d
+
+from tests.dataflows import random_pixels, residual
+
+Images = torch.Tensor  # (N*T, C, H, W), float64
+
+
+class ByHand:
+    """`tests.dataflows.residual` once more, on torch's layout and operators."""
+
+    def __init__(self, dataflow: Dataflow, online: bool) -> None:
+        self.dataflow, self.online = dataflow, online
+        self.frames = dataflow.pixels.frames
+
+    def logits(self, pixels: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(pixels.astype(np.float64)).flatten(0, 1).permute(0, 3, 1, 2)
+        x = self.act("stem_act", self.conv("stem", x, 3, 2, 1))
+        for stage in range(1, 1 + sum(isinstance(kernel, Fork) for kernel in self.dataflow.kernels)):
+            x = self.stage(f"stage{stage}", x)
+        x = self.conv("head", x.sum(dim=(2, 3), keepdim=True), 1, 1, 0)
+        return x.reshape(-1, self.frames, x.shape[1]).sum(dim=1).numpy()
+
+    def stage(self, name: str, x: Images) -> Images:
+        long = self.act(f"{name}_conv1_act", self.conv(f"{name}_conv1", self.shift(x), 3, 2, 1))
+        long = self.act(f"{name}_conv2_act", self.conv(f"{name}_conv2", long, 3, 1, 1))
+        short = self.act(f"{name}_short_act", self.conv(f"{name}_short", x, 1, 2, 0))
+        return self.act(f"{name}_act", long + short)
+
+    def shift(self, x: Images) -> Images:
+        clips = x.unflatten(0, (-1, self.frames))
+        shifted, eighth = clips.clone(), x.shape[1] // 8
+        shifted[:, :, :eighth] = 0
+        shifted[:, 1:, :eighth] = clips[:, :-1, :eighth]
+        if not self.online:
+            shifted[:, :, eighth : 2 * eighth] = 0
+            shifted[:, :-1, eighth : 2 * eighth] = clips[:, 1:, eighth : 2 * eighth]
+        return shifted.flatten(0, 1)
+
+    def conv(self, name: str, x: Images, size: int, stride: int, padding: int) -> Images:
+        kernel = self.dataflow.kernel(name)
+        assert isinstance(kernel, MatVec)
+        filters = kernel.weights.reshape(kernel.rows, size, size, x.shape[1]).transpose(0, 3, 1, 2)
+        return conv2d(x, torch.from_numpy(filters.astype(np.float64)), stride=stride, padding=padding)
+
+    def act(self, name: str, x: Images) -> Images:
+        kernel = self.dataflow.kernel(name)
+        assert isinstance(kernel, Threshold)
+        steps = torch.from_numpy(kernel.thresholds.astype(np.float64))[None, :, None, None, :]
+        return kernel.base + (x[..., None] >= steps).sum(dim=-1).double()
+
+
+@pytest.mark.parametrize("online", [False, True])
+@pytest.mark.parametrize("widths", [(8, 8), (8, 16, 24)])
+def test_logits_are_those_of_the_network_by_hand(online: bool, widths: tuple[int, ...]) -> None:
+    dataflow = residual(frames=4, size=16, widths=widths, online=online)
+    pixels = random_pixels(dataflow, 5)
+    found = reference.logits(dataflow, pixels)
+    assert found.shape == (5, 3)
+    assert np.array_equal(found, ByHand(dataflow, online).logits(pixels))
+    assert len(np.unique(found, axis=0)) > 1  # the clips can be told apart, so the comparison says something
+
+
+def test_clips_of_a_batch_do_not_touch_each_other() -> None:
+    dataflow = residual()
+    pixels = random_pixels(dataflow, 4)
+    together = reference.logits(dataflow, pixels)
+    alone = np.concatenate([reference.logits(dataflow, pixels[clip : clip + 1]) for clip in range(4)])
+    assert np.array_equal(together, alone)
+
+
+def test_outputs_come_in_the_order_of_the_kernels_with_their_shapes() -> None:
+    dataflow = residual()
+    found = list(reference.outputs(dataflow, random_pixels(dataflow, 2)))
+    assert [name for name, _ in found] == [kernel.name for kernel in dataflow.kernels]
+    for kernel, (_, values) in zip(dataflow.kernels, found, strict=True):
+        out = kernel.outputs[0]
+        assert values.shape == (2, *out.shape)
+        if not isinstance(kernel, Decide):
+            assert out.low <= values.min() <= values.max() <= out.high
+
+
+def test_accumulators_beyond_32_bits_are_refused_by_name() -> None:
+    dataflow = residual()
+    stem = dataflow.kernel("stem")
+    assert isinstance(stem, MatVec)
+    wide = replace(stem, weights=np.full_like(stem.weights, 2**20))
+    kernels = tuple(wide if kernel is stem else kernel for kernel in dataflow.kernels)
+    with pytest.raises(
+        UsageError, match=r"^stem: accumulators up to \d+ exceed 32 bits; use fewer bits or channels$"
+    ):
+        reference.logits(replace(dataflow, kernels=kernels), random_pixels(dataflow, 1))

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench itself: what it records, and how it fails."""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from framegate.errors import FramegateError, UsageError
+from framegate.rtl_sim.simulator import Bench, Simulator, Sink, Source, Tap
+
+BITS = 8
+PORTS = """module dut (
+    input  logic clk, input logic rst,
+    input  logic in_valid, output logic in_ready, input logic [7:0] in_data,
+    output logic out_valid, input logic out_ready, output logic [7:0] out_data
+);
+"""
+GOOD = """
+    wire mid_valid = in_valid, mid_ready = out_ready;
+    wire [7:0] mid_data = in_data;
+    assign in_ready = mid_ready; assign out_valid = mid_valid; assign out_data = mid_data;
+"""
+WITHDRAWN = """
+    logic phase_q;
+    always_ff @(posedge clk) phase_q <= rst ? 1'b0 : !phase_q;
+    assign in_ready = out_ready && phase_q; assign out_valid = in_valid && phase_q; assign out_data = in_data;
+"""
+CHANGED = """
+    logic [7:0] age_q;
+    always_ff @(posedge clk) age_q <= rst ? 8'd0 : age_q + 8'd1;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = age_q;
+"""
+SWALLOWS = """
+    assign in_ready = 1'b1; assign out_data = in_data;
+    assign out_valid = in_valid && out_ready && in_data != 8'd3;
+"""
+UNSET = """
+    logic [7:0] never_q;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = never_q;
+"""
+DOUBLES = """
+    logic second_q;
+    always_ff @(posedge clk) if (rst) second_q <= 1'b0; else if (in_valid && out_ready) second_q <= !second_q;
+    assign in_ready = out_ready && second_q; assign out_valid = in_valid; assign out_data = in_data;
+"""
+
+
+def bench(
+    body: str,
+    work: Path,
+    simulator: Simulator,
+    *,
+    taps: tuple[Tap, ...] = (),
+    offers: np.ndarray | None = None,
+    accepts: np.ndarray | None = None,
+) -> Bench:
+    rtl = work / "rtl"
+    rtl.mkdir()
+    (rtl / "dut.sv").write_text(f"{PORTS}{body}endmodule\n")
+    words = [1, 2, 3, 250]
+    return Bench(
+        module="dut",
+        rtl=rtl,
+        pins={
+            f"{port}_{pin}": f"{port}_{pin}" for port in ("in", "out") for pin in ("valid", "ready", "data")
+        },
+        inputs=(
+            Source(
+                name="in", bits=BITS, words=words, offers=np.zeros(4, dtype=int) if offers is None else offers
+            ),
+        ),
+        outputs=(Sink(name="out", bits=BITS, beats=4, accepts=np.ones(1) if accepts is None else accepts),),
+        taps=taps,
+        work=work / "sim",
+        simulator=simulator,
+    )
+
+
+def test_words_and_cycles_are_recorded_at_ports_and_taps(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(GOOD, tmp_path, quick, taps=(Tap(name="mid", bits=BITS),), offers=np.array([0, 0, 5, 7]))
+    made.build()
+    recorded = made.run(1000)
+    assert set(recorded) == {"in", "out", "mid"}
+    for recording in recorded.values():
+        assert recording.words == [1, 2, 3, 250]
+        assert recording.cycles.tolist() == [0, 1, 5, 7]
+
+
+def test_a_sink_is_ready_as_told(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(GOOD, tmp_path, quick, accepts=np.array([False, False, True]))
+    made.build()
+    assert made.run(1000)["out"].cycles.tolist() == [2, 5, 8, 11]
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("body", [WITHDRAWN, CHANGED], ids=["withdrawn", "changed"])
+def test_a_beat_that_does_not_wait_is_caught(
+    body: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench(body, tmp_path, simulator, accepts=np.array([False, False, False, True]))
+    made.build()
+    with pytest.raises(
+        FramegateError,
+        match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
+        r"while it waited, in cycle \d+.* \(log: \S+/run\.log\)$",
+    ):
+        made.run(1000)
+
+
+def test_missing_beats_are_an_error_at_the_cycle_limit(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(SWALLOWS, tmp_path, quick)
+    made.build()
+    with pytest.raises(
+        FramegateError,
+        match=rf"^dut stopped in {quick}: beats are missing after 300 cycles \(log: \S+/run\.log\)$",
+    ):
+        made.run(300)
+
+
+def test_surplus_beats_are_recorded(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(DOUBLES, tmp_path, quick)
+    made.build()
+    assert made.run(300)["out"].words == [1, 1, 2, 2, 3, 3, 250, 250]
+
+
+def test_undefined_bits_are_marked(tmp_path: Path, icarus: Simulator) -> None:
+    made = bench(UNSET, tmp_path, icarus)
+    made.build()
+    assert made.run(300)["out"].words == [-1] * 4
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+def test_a_module_that_does_not_compile_gives_one_line_and_the_log(
+    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench("assign in_ready = nowhere.at_all;", tmp_path, simulator)
+    with pytest.raises(FramegateError) as failure:
+        made.build()
+    sentence = rf"dut does not compile with {simulator}: .*(dut\.sv|nowhere).* \(log: \S+/sim/build\.log\)"
+    assert re.fullmatch(sentence, str(failure.value)), str(failure.value)
+    assert failure.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("simulator", "sentence"),
+    [
+        ("icarus", r"^(vvp|iverilog): not found on PATH; install "),
+        ("verilator", r"^C\+\+ compiler: neither "),
+    ],
+)
+def test_a_missing_tool_is_named(
+    simulator: Simulator, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=sentence):
+        bench(GOOD, tmp_path, simulator).build()
+
+
+def test_the_environment_is_as_before(
+    tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMEGATE_TEST", "kept")
+    before = dict(os.environ)
+    made = bench(GOOD, tmp_path, icarus)
+    made.build()
+    made.run(100)
+    assert dict(os.environ) == before
+
+
+def test_a_second_run_takes_new_words_without_a_build(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(GOOD, tmp_path, quick)
+    made.build()
+    assert made.run(300)["out"].words == [1, 2, 3, 250]
+    again = replace(made, inputs=(replace(made.inputs[0], words=[9, 8, 7, 6]),))
+    assert again.run(300)["out"].words == [9, 8, 7, 6]
