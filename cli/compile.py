@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from framegate.console import Json, say, show
 
 EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1000`"
@@ -18,7 +17,9 @@ def command(
     ] = "tsm-lite",
     build: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build"),
     target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
-    rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')] = "1000",
+    rate: Annotated[
+        str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')
+    ] = "1000",
     clock: Annotated[float | None, typer.Option(help="MHz; by default the board's.")] = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from framegate.console import Json, say, show
 
 EPILOG = "Example: `framegate demo --no-bitstream --json`"
@@ -16,7 +15,9 @@ IN_HARDWARE = 5  # clips that are simulated, beside one of noise
 
 
 def command(
-    build: Annotated[Path, typer.Option(help="Folder to write; an interrupted run continues there.")] = Path("build/demo"),
+    build: Annotated[Path, typer.Option(help="Folder to write; an interrupted run continues there.")] = Path(
+        "build/demo"
+    ),
     model: Annotated[str, typer.Option(help="A built-in network.")] = "tsm-lite",
     target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
     rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max".')] = "1000",
@@ -52,7 +53,9 @@ def command(
     lines = [
         f"bit-exact on {judgement.ladder[-1].clips} clips in hardware, {len(found)} in the reference",
         f"latency {times['measured']:,} cycles as predicted, jitter {times['jitter']}: {compiled.latency_ms:.2f} ms",
-        f"bitstream {flow.path}: {flow.fmax_mhz:.1f} MHz, {flow.lut:,} LUT" if flow else "no bitstream asked for",
+        f"bitstream {flow.path}: {flow.fmax_mhz:.1f} MHz, {flow.lut:,} LUT"
+        if flow
+        else "no bitstream asked for",
         f"report {report}",
         f"{result['seconds']} s",
     ]

@@ -28,8 +28,10 @@ def whole(target: Path) -> Iterator[Path]:
         draft.replace(target)
     except OSError as error:
         if error.filename is None or error.errno in _DISK_TROUBLE:
-            raise UsageError(f"{target}: cannot be written: {error.strerror or error}; free some space or choose "
-                             f"another output folder") from error
+            raise UsageError(
+                f"{target}: cannot be written: {error.strerror or error}; free some space or choose "
+                f"another output folder"
+            ) from error
         raise
     finally:
         if draft.is_dir():

@@ -9,7 +9,17 @@ from pathlib import Path
 
 from framegate.errors import UsageError
 from framegate.files import read_json, whole
-from framegate.hls.compiler import DATAFLOW, HARDWARE, LATENCY, QONNX, REPORT, RTL, CompileReport, compile_hardware, read_report
+from framegate.hls.compiler import (
+    DATAFLOW,
+    HARDWARE,
+    LATENCY,
+    QONNX,
+    REPORT,
+    RTL,
+    CompileReport,
+    compile_hardware,
+    read_report,
+)
 from framegate.hls.flows.ecp5 import FlowReport, board_files, build_bitstream
 from framegate.hls.lower import lower
 from framegate.hls.targets import load_target
@@ -59,7 +69,10 @@ def simulate_build(
     """The ladder on `clips`: see `judge`. The judgement of an unchanged build on the same clips is kept."""
     read_report(build)  # says what is missing
     models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
-    options = [str((hardware_clips, noise, simulator, probe)), *(f"{clip.path} {clip.label}" for clip in clips)]
+    options = [
+        str((hardware_clips, noise, simulator, probe)),
+        *(f"{clip.path} {clip.label}" for clip in clips),
+    ]
     Steps(build, say).run(
         "simulate",
         [*models, *options, *(clip.path for clip in clips)],
@@ -93,7 +106,9 @@ def _rate(rate: str) -> float | None:
     except ValueError:
         frames_per_second = 0.0
     if not frames_per_second > 0:
-        raise UsageError(f'--rate {rate}: give frames per second, above 0, or "{FASTEST}" for the fastest that fits')
+        raise UsageError(
+            f'--rate {rate}: give frames per second, above 0, or "{FASTEST}" for the fastest that fits'
+        )
     return frames_per_second
 
 

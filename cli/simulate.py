@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
 from framegate.console import Json, say, show
 
 EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"

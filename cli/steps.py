@@ -22,7 +22,9 @@ class Steps:
     build: Path
     say: Callable[[str], None]
 
-    def run(self, name: str, inputs: Iterable[Path | str], outputs: Iterable[Path], make: Callable[[], object]) -> bool:
+    def run(
+        self, name: str, inputs: Iterable[Path | str], outputs: Iterable[Path], make: Callable[[], object]
+    ) -> bool:
         """Call `make` unless nothing changed since it last made `outputs` from `inputs`; return whether it ran."""
         outputs = list(outputs)
         key = _digest([__version__, _own_code(), *inputs])
@@ -65,5 +67,9 @@ def _own_code() -> str:
     import framegate.quant
     import framegate.rtl_sim
 
-    folders = (Path(str(room.__file__)).parent for room in (framegate.quant, framegate.hls, framegate.rtl_sim))
-    return _digest(path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in _SOURCES)
+    folders = (
+        Path(str(room.__file__)).parent for room in (framegate.quant, framegate.hls, framegate.rtl_sim)
+    )
+    return _digest(
+        path for folder in folders for path in sorted(folder.rglob("*")) if path.suffix in _SOURCES
+    )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json
 from framegate.hls.kernels import KINDS, Kernel
@@ -111,7 +110,9 @@ def load_dataflow(source: Path) -> Dataflow:
             network=plain["network"],
         )
     except (KeyError, TypeError) as error:
-        raise UsageError(f"{source}: not a dataflow of this version ({error}); run `framegate compile` again") from None
+        raise UsageError(
+            f"{source}: not a dataflow of this version ({error}); run `framegate compile` again"
+        ) from None
 
 
 def _plain(kernel: Kernel) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from framegate.files import whole
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.kernels import Kernel, Memory
 from framegate.hls.schedule import Schedule
 from framegate.hls.stream import Stream
+from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
 
@@ -104,7 +103,9 @@ def image(memory: Memory) -> str:
 def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
     instance = kernel.instance()
     parameters = [f".{name}({value})" for name, value in instance.parameters.items()]
-    parameters += [f'.{memory.suffix.upper()}("{image_name(kernel, memory)}")' for memory in instance.memories]
+    parameters += [
+        f'.{memory.suffix.upper()}("{image_name(kernel, memory)}")' for memory in instance.memories
+    ]
     ports = [net_name(dataflow, link) for link in dataflow.links_into(kernel.name)]
     ports += [net_name(dataflow, Link(kernel.name, port, "", 0)) for port in range(len(kernel.outputs))]
     pins = [
@@ -116,7 +117,8 @@ def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
         "module": instance.module,
         "parameters": parameters,
         "pins": pins,
-        "comment": " + ".join(_shape(stream) for stream in kernel.inputs) + f" -> {_shape(kernel.outputs[0])}",
+        "comment": " + ".join(_shape(stream) for stream in kernel.inputs)
+        + f" -> {_shape(kernel.outputs[0])}",
     }
 
 

@@ -30,7 +30,9 @@ def fold(
     Layers are independent once the interval is fixed, so enumerating their divisors is exact. Raises UsageError
     when the rate is out of reach or the network does not fit `target`.
     """
-    choices = {kernel.name: _choices(dataflow, kernel) for kernel in dataflow.kernels if isinstance(kernel, MatVec)}
+    choices = {
+        kernel.name: _choices(dataflow, kernel) for kernel in dataflow.kernels if isinstance(kernel, MatVec)
+    }
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
@@ -61,7 +63,9 @@ def _choices(dataflow: Dataflow, matvec: Kernel) -> list[Fold]:
     for pe in divisors(matvec.rows):
         for simd in divisors(window.input.channels):
             folded_window, folded = _folded(window, matvec, pe, simd)
-            found.append(Fold(pe, simd, folded_window.outputs[0].beats_per_frame, folded_window.cost() + folded.cost()))
+            found.append(
+                Fold(pe, simd, folded_window.outputs[0].beats_per_frame, folded_window.cost() + folded.cost())
+            )
     return found
 
 
@@ -119,7 +123,11 @@ def _check_fit(dataflow: Dataflow, target: Target) -> None:
 
 
 def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
-    """Apply the folds, let every other kernel take the lanes it is offered, convert widths where they differ."""
+    """Apply the folds, let every other kernel take the lanes it is offered, convert widths where they differ.
+
+    Pixels enter whole: all channels on one beat.
+    """
+    dataflow = replace(dataflow, pixels=replace(dataflow.pixels, lanes=dataflow.pixels.channels))
     simd = {_window_of(dataflow, dataflow.kernel(name)).name: fold for name, fold in folds.items()}
     kernels: dict[str, Kernel] = {}
     links: list[Link] = []
@@ -140,7 +148,7 @@ def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
 
 
 def _offered(dataflow: Dataflow, kernels: Mapping[str, Kernel], link: Link) -> Stream:
-    """What the already connected producer drives; pixels enter whole."""
+    """What the already connected producer drives."""
     return dataflow.pixels if link.producer == PIXELS else kernels[link.producer].outputs[link.port]
 
 
@@ -165,7 +173,9 @@ def _width_name(kernel: Kernel, slot: int, step: int, lanes: int) -> str:
     return f"{kernel.name}{port}_{'width' if step == lanes else 'split'}"
 
 
-def _rebuilt(kernel: Kernel, offered: list[Stream], window_fold: Fold | None, matvec_fold: Fold | None) -> Kernel:
+def _rebuilt(
+    kernel: Kernel, offered: list[Stream], window_fold: Fold | None, matvec_fold: Fold | None
+) -> Kernel:
     if isinstance(kernel, Window) and window_fold is not None:
         repeat = kernel.repeat // window_fold.pe
         return replace(kernel, input=offered[0], repeat=repeat)

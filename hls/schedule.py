@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-
 from framegate.files import write_json
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.kernels import Fifo, Kernel, MatVec, Pace
@@ -97,9 +96,7 @@ def passages_of(dataflow: Dataflow, clips: int, waits: set[Link] | None = None) 
         while True:
             arrivals = [times + Fifo.LATENCY * is_late for times, is_late in zip(offered, late, strict=True)]
             timing = kernel.timing(*arrivals)
-            held = [
-                (taken != arrival).any() for taken, arrival in zip(timing.taken, arrivals, strict=True)
-            ]
+            held = [(taken != arrival).any() for taken, arrival in zip(timing.taken, arrivals, strict=True)]
             if waits is None or PIXELS in {link.producer for link in links} or not _newly(held, late):
                 break
             late = [was or now for was, now in zip(late, held, strict=True)]
@@ -157,7 +154,9 @@ def _with_fifos(dataflow: Dataflow, passages: dict[Link, Passage], waits: set[Li
                 links.append(link)
                 continue
             port = f"_{kernel.ports[link.slot]}" if len(kernel.inputs) > 1 else ""
-            fifo = Fifo(name=f"{kernel.name}{port}_fifo", input=dataflow.stream(link), depth=_depth(passages[link]))
+            fifo = Fifo(
+                name=f"{kernel.name}{port}_fifo", input=dataflow.stream(link), depth=_depth(passages[link])
+            )
             kernels.append(fifo)
             links += [replace(link, consumer=fifo.name, slot=0), Link(fifo.name, 0, kernel.name, link.slot)]
         kernels.append(kernel)

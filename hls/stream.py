@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-
 from framegate.errors import UsageError
 
 
@@ -87,7 +86,9 @@ def bits_for(low: int, high: int) -> tuple[int, bool]:
 
 def to_beats(values: np.ndarray, stream: Stream) -> list[int]:
     """Lay integers of shape (clips, T, H, W, C) out as the words that travel on `stream`."""
-    lanes = values.reshape(-1, 1, stream.beats_per_pixel, stream.lanes).astype(np.int64) & ((1 << stream.bits) - 1)
+    lanes = values.reshape(-1, 1, stream.beats_per_pixel, stream.lanes).astype(np.int64) & (
+        (1 << stream.bits) - 1
+    )
     words = np.zeros(lanes.shape[:-1], dtype=object)
     for lane in range(stream.lanes):
         words |= lanes[..., lane].astype(object) << (lane * stream.bits)

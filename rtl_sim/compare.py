@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-
 from framegate.hls.stream import Stream, from_beats
 
 
@@ -20,7 +19,9 @@ class Difference:
 def compare(name: str, expected: np.ndarray, actual: np.ndarray) -> Difference:
     """Compare integers of shape (clips, T, H, W, C) that kernel or stream `name` puts out."""
     if expected.shape != actual.shape:
-        return Difference(expected.size, expected.size, f"{name}: shape {actual.shape}, expected {expected.shape}")
+        return Difference(
+            expected.size, expected.size, f"{name}: shape {actual.shape}, expected {expected.shape}"
+        )
     wrong = np.argwhere(expected != actual)
     if not len(wrong):
         return Difference(expected.size, 0, None)

@@ -2,6 +2,7 @@
 """The cocotb test that runs a bench: clock, reset, then one wait until every sink has what it expects."""
 
 import os
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
@@ -10,8 +11,8 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 PERIOD_NS = 10
 
 
-@cocotb.test()  # type: ignore[misc,unused-ignore]
-async def run(dut: cocotb.handle.HierarchyObject) -> None:
+@cocotb.test()
+async def run(dut: Any) -> None:
     """Run until `finished`, plus a few cycles in which a surplus beat would show; fail at the cycle limit."""
     limit = int(os.environ["FRAMEGATE_CYCLE_LIMIT"])
     dut.rst.value = 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact on integers, top to bottom."""
+"""The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact, top to bottom."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -86,20 +86,27 @@ def judge(
     dataflow = load_dataflow(build / DATAFLOW)
     frames, size = dataflow.pixels.frames, dataflow.pixels.height
     progress(f"decoding {len(clips)} clips")
-    real = decode_all(clips, frames, size).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
+    real = (
+        decode_all(clips, frames, size).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
+    )
     random = np.random.default_rng(0).integers(0, 256, (noise, *dataflow.pixels.shape), dtype=np.uint8)
     chosen = np.concatenate([real[spread(clips, hardware_clips)], random])
     if not len(chosen):
         raise UsageError("no clips to simulate; give at least one")
     expected, wanted = reference.logits(dataflow, real), reference.logits(dataflow, chosen)
     rungs = list(_network_rungs(build, dataflow, np.concatenate([real, random]), progress))
-    for name, file, execute, step in (("qonnx", QONNX, run_qonnx, dataflow.logit_scale), ("finn", HARDWARE, run, 1.0)):
+    for name, file, execute, step in (
+        ("qonnx", QONNX, run_qonnx, dataflow.logit_scale),
+        ("finn", HARDWARE, run, 1.0),
+    ):
         progress(f"{name}: {len(chosen)} clips")
         values = execute(load_graph(build / file), chosen).astype(np.float64) / step
         rungs.append(_on_integers(name, values, wanted))
     rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
     progress(f"rtl: {len(chosen)} clips in {simulator}")
-    verdict = verify(dataflow, build / RTL, chosen, build / SIMULATION / simulator, simulator=simulator, probe=probe)
+    verdict = verify(
+        dataflow, build / RTL, chosen, build / SIMULATION / simulator, simulator=simulator, probe=probe
+    )
     rungs.append(Rung("rtl", verdict.clips, verdict.values, verdict.mismatches, verdict.first_mismatch))
     judgement = _judgement(dataflow, rungs, verdict, clips, expected)
     write_json(build / VERDICT, asdict(judgement))
@@ -143,7 +150,9 @@ def _on_integers(rung: str, values: np.ndarray, expected: np.ndarray) -> Rung:
     first = None
     if len(wrong):
         clip, logit = (int(index) for index in wrong[0])
-        first = f"{rung}: clip {clip}, logit {logit}: {values[clip, logit]:g}, expected {expected[clip, logit]}"
+        first = (
+            f"{rung}: clip {clip}, logit {logit}: {values[clip, logit]:g}, expected {expected[clip, logit]}"
+        )
     return Rung(rung, len(values), values.size, len(wrong), first)
 
 

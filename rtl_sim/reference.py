@@ -4,7 +4,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.kernels import Decide
 

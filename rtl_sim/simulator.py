@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Sink:
-    """A read output: ready in cycle n if accepts[n % 256] (repeated to that length); the run ends when all sinks have `beats`."""
+    """A read output: ready in cycle n if accepts[n % 256], the pattern resized to that; all having `beats` ends the run."""
 
     name: str
     bits: int
@@ -141,7 +141,9 @@ class Bench:
         return {port.name: _recording(self.work / f"{port.name}.txt") for port in self._recorded()}
 
     def _recorded(self) -> Iterator[Source | Sink | Tap]:
-        yield from (*self.inputs, *self.outputs, *self.taps)
+        yield from self.inputs
+        yield from self.outputs
+        yield from self.taps
 
     def _render(self) -> str:
         template = (_harness() / "bench.sv.j2").read_text()

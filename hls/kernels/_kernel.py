@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from framegate.hls.stream import Stream
 
 
@@ -86,7 +85,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def timing(self, *arrivals: np.ndarray) -> Timing:
-        """Exact cycles for whole clips, from the cycle at which each input beat is offered, with a sink that never stalls."""
+        """Exact cycles for whole clips, from the cycle of each input beat's offer, with a sink that never stalls."""
 
     @abstractmethod
     def cost(self) -> Cost:

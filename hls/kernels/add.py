@@ -4,7 +4,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
 from framegate.hls.stream import Stream, bits_for

@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
 from framegate.hls.stream import Stream
@@ -36,9 +35,13 @@ class Fifo(Kernel):
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
-        if self.depth <= self.LATENCY:  # too short for a beat in every cycle: a place is free again 3 cycles later
+        if (
+            self.depth <= self.LATENCY
+        ):  # too short for a beat in every cycle: a place is free again 3 cycles later
             for beat in range(self.depth, len(taken)):
-                taken[beat] = max(taken[beat], taken[beat - 1] + 1, taken[beat - self.depth] + self.LATENCY + 1)
+                taken[beat] = max(
+                    taken[beat], taken[beat - 1] + 1, taken[beat - self.depth] + self.LATENCY + 1
+                )
         return Timing((taken,), taken + self.LATENCY)
 
     def cost(self) -> Cost:

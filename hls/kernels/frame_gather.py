@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, pack, serial
 from framegate.hls.stream import Stream
@@ -63,14 +62,18 @@ class FrameGather(Kernel):
         for begin, end, offset in self.groups:
             first = min(frames, max(0, -offset))
             last = max(first, min(frames, frames - offset))
-            gathered[:, first:last, ..., begin:end] = values[0][:, first + offset : last + offset, ..., begin:end]
+            gathered[:, first:last, ..., begin:end] = values[0][
+                :, first + offset : last + offset, ..., begin:end
+            ]
         return gathered
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         frame, frames, ahead = self.input.beats_per_frame, self.input.frames, self.lookahead
         offered = arrivals[0].reshape(-1, frames, frame)
         flush = np.full((len(offered), ahead, frame), np.iinfo(np.int64).min // 2)
-        moves = serial(np.concatenate([offered, flush], axis=1).reshape(-1)).reshape(-1, frames + ahead, frame)
+        moves = serial(np.concatenate([offered, flush], axis=1).reshape(-1)).reshape(
+            -1, frames + ahead, frame
+        )
         return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + 1)
 
     def cost(self) -> Cost:

@@ -4,7 +4,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, pack, serial
 from framegate.hls.stream import Stream, bits_for, divisors
@@ -61,17 +60,19 @@ class MatVec(Kernel):
     @property
     def outputs(self) -> tuple[Stream, ...]:
         bits, _ = bits_for(min(self.bounds[0], -1), max(self.bounds[1], 0))
-        return (
-            replace(self.input, channels=self.rows, bits=bits, signed=True, lanes=self.pe, repeat=1),
-        )
+        return (replace(self.input, channels=self.rows, bits=bits, signed=True, lanes=self.pe, repeat=1),)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         limit = max(abs(bound) for bound in self.bounds)
         exact = np.float32 if limit < 2**24 else np.float64  # integers below the mantissa: every sum is exact
         if limit >= 2**31:
-            raise UsageError(f"{self.name}: accumulators up to {limit} exceed 32 bits; use fewer bits or channels")
+            raise UsageError(
+                f"{self.name}: accumulators up to {limit} exceed 32 bits; use fewer bits or channels"
+            )
         flat = values[0].reshape(-1, self.input.channels).astype(exact)
-        return (flat @ self.weights.T.astype(exact)).astype(np.int32).reshape(*values[0].shape[:-1], self.rows)
+        return (
+            (flat @ self.weights.T.astype(exact)).astype(np.int32).reshape(*values[0].shape[:-1], self.rows)
+        )
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])

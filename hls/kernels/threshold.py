@@ -4,7 +4,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, pack, serial
 from framegate.hls.stream import Stream
@@ -81,9 +80,15 @@ class Threshold(Kernel):
         """Search level: the word of (beat, prefix) holds one threshold per lane, at a bit more than the input's."""
         bits = self.input.bits + 1
         tree = np.full((len(self.thresholds), 1 << self.bits), self.input.high + 1, dtype=np.int64)
-        tree[:, 1 : self.thresholds.shape[1] + 1] = np.clip(self.thresholds, self.input.low, self.input.high + 1)
+        tree[:, 1 : self.thresholds.shape[1] + 1] = np.clip(
+            self.thresholds, self.input.low, self.input.high + 1
+        )
         half = 1 << (self.bits - 1 - level)
         picked = tree[:, half :: 2 * half]  # (rows, 2**level)
         lanes = np.broadcast_to(picked, (max(len(picked), self.input.lanes), picked.shape[1]))
         words = lanes.reshape(-1, self.input.lanes, picked.shape[1]).transpose(0, 2, 1)
-        return Memory(f"level{level}", [pack(word, bits) for word in words.reshape(-1, self.input.lanes)], self.input.lanes * bits)
+        return Memory(
+            f"level{level}",
+            [pack(word, bits) for word in words.reshape(-1, self.input.lanes)],
+            self.input.lanes * bits,
+        )

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
 from framegate.hls.stream import Stream
@@ -29,14 +28,23 @@ class Window(Kernel):
 
     def __post_init__(self) -> None:
         top, left, bottom, right = self.padding
-        if top >= self.kernel[0] or bottom >= self.kernel[0] or left >= self.kernel[1] or right >= self.kernel[1]:
-            raise UsageError(f"{self.name}: padding {self.padding} must be smaller than the kernel {self.kernel}")
+        if (
+            top >= self.kernel[0]
+            or bottom >= self.kernel[0]
+            or left >= self.kernel[1]
+            or right >= self.kernel[1]
+        ):
+            raise UsageError(
+                f"{self.name}: padding {self.padding} must be smaller than the kernel {self.kernel}"
+            )
         if min(self._out_shape()) < 1:
             raise UsageError(
                 f"{self.name}: kernel {self.kernel} does not fit {self.input.height}x{self.input.width} pixels"
             )
         if not self.input.low <= self.pad_value <= self.input.high:
-            raise UsageError(f"{self.name}: padding value {self.pad_value} does not fit {self.input.bits} bits")
+            raise UsageError(
+                f"{self.name}: padding value {self.pad_value} does not fit {self.input.bits} bits"
+            )
 
     @property
     def rows(self) -> int:
@@ -71,7 +79,9 @@ class Window(Kernel):
         offered = arrivals[0].reshape(-1, row_beats)
         taken = np.empty_like(offered)
         release = np.full(len(offered) + self.rows, _NEVER_WAITS)  # when the row before that one may go
-        starts = np.empty((len(offered) // height * self._out_shape()[0], self._out_shape()[1]), dtype=np.int64)
+        starts = np.empty(
+            (len(offered) // height * self._out_shape()[0], self._out_shape()[1]), dtype=np.int64
+        )
         row, free = 0, np.int64(_NEVER_WAITS)
         for line, (needs, drops_to) in enumerate(self._lines(len(offered))):
             while row <= needs:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long the steps of the chain take, beside the time that a person is promised."""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from framegate.hls.compiler import QONNX
+from framegate.pipeline import compile_model, simulate_build
+from framegate.quant.shop import demo_clips
+
+_PROMISED = {"QONNX to RTL": 60.0, "RTL simulation of one clip, with the build": 60.0}  # seconds on 2 cores
+
+
+def measure(model: str, build: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """A row per step, made from nothing: its seconds and their ratio to the promise."""
+    shutil.rmtree(build, ignore_errors=True)
+    clips = demo_clips(build / "clips", 1)[:1]
+    compile_model(
+        model, build, "ulx3s-85f", "1000", None, say
+    )  # exports the QONNX file; its time does not count
+    hardware = build / "from_qonnx"
+    steps: dict[str, Callable[[], object]] = {
+        "QONNX to RTL": lambda: compile_model(str(build / QONNX), hardware, "ulx3s-85f", "1000", None, say),
+        "RTL simulation of one clip, with the build": lambda: simulate_build(hardware, clips, say),
+    }
+    return [_row(name, step) for name, step in steps.items()]
+
+
+def _row(name: str, step: Callable[[], object]) -> dict[str, Any]:
+    started = time.perf_counter()
+    step()
+    seconds = time.perf_counter() - started
+    return {
+        "peer": f"promise of {_PROMISED[name]:g} s",
+        "work": name,
+        "seconds": seconds,
+        "speed_ratio": _PROMISED[name] / seconds,
+    }
