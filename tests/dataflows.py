@@ -5,7 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Add, Decide, Fork, FrameGather, Kernel, MatVec, Mean, Threshold, Window
+from framegate.hls.folding import Fold, _connect
+from framegate.hls.kernels import (
+    Add,
+    Cost,
+    Decide,
+    Fork,
+    FrameGather,
+    Kernel,
+    MatVec,
+    Mean,
+    Threshold,
+    Window,
+)
 from framegate.hls.stream import Stream
 
 Output = tuple[str, int]  # kernel and port
@@ -92,6 +104,18 @@ def _stage(net: Builder, name: str, x: Output, channels: int, online: bool) -> O
     short = net.activation(f"{name}_short_act", short, base=-8)
     total = Add(name=f"{name}_add", left=net.stream(long), right=net.stream(short))
     return net.activation(f"{name}_act", net.add(total, long, short), per_channel=False)
+
+
+def folded(dataflow: Dataflow, **choices: tuple[int, int]) -> Dataflow:
+    """`dataflow` with the (PE, SIMD) named per layer, whatever the cost model thinks of them."""
+    return _connect(dataflow, {name: Fold(pe, simd, 0, Cost()) for name, (pe, simd) in choices.items()})
+
+
+def folded_residual() -> Dataflow:
+    """The residual network at a middling rate, with FIFOs before a shift, a window and an addition."""
+    return folded(
+        residual(), stem=(8, 1), stage1_conv1=(2, 4), stage1_conv2=(2, 4), stage1_short=(1, 1), head=(1, 1)
+    )
 
 
 def random_pixels(dataflow: Dataflow, clips: int, seed: int = 1) -> np.ndarray:

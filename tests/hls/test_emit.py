@@ -8,19 +8,17 @@ import pytest
 from framegate.hls import emit as emission
 from framegate.hls.dataflow import Dataflow, Link
 from framegate.hls.emit import emit, image, image_name, kernel_file, net_name, nets, render_top
-from framegate.hls.folding import fold
 from framegate.hls.kernels import MatVec, Memory, Threshold
 from framegate.hls.schedule import Schedule, schedule
-from framegate.hls.targets import load_target
 
-from tests.dataflows import residual
+from tests.dataflows import folded_residual
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="module")
 def design() -> tuple[Dataflow, Schedule]:
-    return schedule(fold(residual(), load_target("ulx3s-85f"), 50, 100_000), 50)
+    return schedule(folded_residual(), 50)
 
 
 def test_the_top_is_the_reviewed_one(design: tuple[Dataflow, Schedule], regold: bool) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.folding import Fold, _connect, fold, total_cost
+from framegate.hls.folding import fold, total_cost
 from framegate.hls.kernels import Cost, Decide, FrameGather, MatVec, Mean, Width, Window
 from framegate.hls.stream import Stream
 from framegate.hls.targets import Target, load_target
 from framegate.rtl_sim import reference
 
-from tests.dataflows import Builder, random_pixels, residual
+from tests.dataflows import Builder, folded, random_pixels, residual
 
 CLOCK = 50
 
@@ -56,10 +56,10 @@ def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
         for pe, simd in product(range(1, matvec.rows + 1), range(1, window.input.channels + 1)):
             if matvec.rows % pe or window.input.channels % simd:
                 continue
-            folded = replace(window, input=replace(window.input, lanes=simd), repeat=matvec.rows // pe)
-            out = folded.outputs[0]
+            wide = replace(window, input=replace(window.input, lanes=simd), repeat=matvec.rows // pe)
+            out = wide.outputs[0]
             cycles = out.height * out.width * out.channels * matvec.rows // (pe * simd)
-            cost = folded.cost() + replace(matvec, input=out, pe=pe).cost()
+            cost = wide.cost() + replace(matvec, input=out, pe=pe).cost()
             options.append((cycles, cost))
         per_layer.append(options)
     for choice in product(*per_layer):
@@ -68,9 +68,9 @@ def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
 
 @pytest.mark.parametrize("interval", [2592, 1296, 700, 432, 300, 144])
 def test_the_cheapest_within_the_rate(interval: int, target: Target) -> None:
-    folded = fold(small(), target, CLOCK, CLOCK * 1e6 / interval)
-    assert max(window.cycles_per_frame for window, _ in pairs(folded)) <= interval
-    chosen = sum((window.cost() + matvec.cost() for window, matvec in pairs(folded)), Cost())
+    found = fold(small(), target, CLOCK, CLOCK * 1e6 / interval)
+    assert max(window.cycles_per_frame for window, _ in pairs(found)) <= interval
+    chosen = sum((window.cost() + matvec.cost() for window, matvec in pairs(found)), Cost())
     least = min(share(cost, target) for cycles, cost in all_foldings(small()) if cycles <= interval)
     assert share(chosen, target) == pytest.approx(least, rel=1e-12)
 
@@ -78,9 +78,9 @@ def test_the_cheapest_within_the_rate(interval: int, target: Target) -> None:
 @pytest.mark.parametrize("multipliers", [2, 3, 5, 8, 13, 24, 156])
 def test_the_fastest_that_fits(multipliers: int, target: Target) -> None:
     smaller = target.model_copy(update={"dsp": multipliers})
-    folded = fold(small(), smaller, CLOCK)
-    assert total_cost(folded).dsp <= multipliers
-    reached = max(window.cycles_per_frame for window, _ in pairs(folded))
+    found = fold(small(), smaller, CLOCK)
+    assert total_cost(found).dsp <= multipliers
+    reached = max(window.cycles_per_frame for window, _ in pairs(found))
     assert reached == min(cycles for cycles, cost in all_foldings(small()) if cost.dsp <= multipliers)
 
 
@@ -88,8 +88,8 @@ def test_folding_changes_no_value(target: Target) -> None:
     dataflow = residual()
     pixels = random_pixels(dataflow, 2)
     for rate in (1000, 20_000, None):
-        folded = fold(dataflow, target, CLOCK, rate)
-        assert np.array_equal(reference.logits(folded, pixels), reference.logits(dataflow, pixels))
+        found = fold(dataflow, target, CLOCK, rate)
+        assert np.array_equal(reference.logits(found, pixels), reference.logits(dataflow, pixels))
 
 
 def test_a_rate_out_of_reach_is_refused_with_the_best_one(target: Target) -> None:
@@ -119,8 +119,7 @@ def test_a_design_that_does_not_fit_is_refused(rate: float | None, target: Targe
     ("pe", "simd", "steps"), [(3, 2, [1, 2]), (2, 3, [1, 3]), (6, 2, [2]), (2, 6, [6]), (3, 3, [])]
 )
 def test_lanes_are_converted_by_whole_ratios(pe: int, simd: int, steps: list[int]) -> None:
-    folds = {"first": Fold(pe, 1, 0, Cost()), "second": Fold(2, simd, 0, Cost())}
-    connected = _connect(small(), folds)
+    connected = folded(small(), first=(pe, 1), second=(2, simd))
     widths = [kernel for kernel in connected.kernels if isinstance(kernel, Width)]
     between = [width for width in widths if width.name.startswith("second_window")]
     assert [width.lanes for width in between] == steps
@@ -134,6 +133,6 @@ def test_lanes_are_converted_by_whole_ratios(pe: int, simd: int, steps: list[int
 
 def test_a_beat_never_straddles_two_groups_of_a_shift(target: Target) -> None:
     for multipliers in (156, 100, 60):
-        folded = fold(residual(widths=(16, 16)), target.model_copy(update={"dsp": multipliers}), CLOCK)
-        shift = next(kernel for kernel in folded.kernels if isinstance(kernel, FrameGather))
+        found = fold(residual(widths=(16, 16)), target.model_copy(update={"dsp": multipliers}), CLOCK)
+        shift = next(kernel for kernel in found.kernels if isinstance(kernel, FrameGather))
         assert all(end % shift.input.lanes == 0 for _, end, _ in shift.groups)

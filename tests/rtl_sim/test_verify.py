@@ -11,8 +11,8 @@ import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.emit import emit
-from framegate.hls.folding import Fold, _connect, fold
-from framegate.hls.kernels import Cost, Decide, Fifo, Mean, Threshold, Width
+from framegate.hls.folding import fold
+from framegate.hls.kernels import Decide, Fifo, Mean, Threshold, Width
 from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.stream import Stream
 from framegate.hls.targets import load_target
@@ -20,7 +20,7 @@ from framegate.rtl_sim import reference
 from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.verify import Verdict, verify
 
-from tests.dataflows import Builder, random_pixels, residual
+from tests.dataflows import Builder, folded, folded_residual, random_pixels, residual
 
 FIFOS = ("stage1_shift_fifo", "stage1_conv1_window_fifo", "stage1_add_right_fifo")
 PLACE = r"clip \d+, frame \d+, pixel \(\d+, \d+\), channel \d+: -?\d+, expected -?\d+"
@@ -39,16 +39,15 @@ class Design:
         return Path(shutil.copytree(self.rtl, target))
 
 
-def design(folded: Dataflow, work: Path) -> Design:
-    complete, times = schedule(folded, 50)
+def design(network: Dataflow, work: Path) -> Design:
+    complete, times = schedule(network, 50)
     return Design(complete, times, emit(complete, times, work / "rtl"))
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Design:
     """The residual network of tests.dataflows at a middling rate."""
-    folded = fold(residual(), load_target("ulx3s-85f"), 50, 100_000)
-    return design(folded, tmp_path_factory.mktemp("tiny"))
+    return design(folded_residual(), tmp_path_factory.mktemp("tiny"))
 
 
 def expect_green(verdict: Verdict, made: Design, clips: int) -> None:
@@ -90,13 +89,13 @@ def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Pa
 @pytest.mark.parametrize("name", ["online", "two-stages", "odd-size", "slow"])
 def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
     target = load_target("ulx3s-85f")
-    folded = {
+    networks = {
         "online": lambda: fold(residual(online=True), target, 50, 100_000),
         "two-stages": lambda: fold(residual(size=16, widths=(8, 8, 16), frames=2), target, 50, 20_000),
         "odd-size": lambda: fold(residual(size=11, frames=2), target, 50),
         "slow": lambda: fold(residual(frames=1), target, 50, 10_000),
-    }[name]()
-    made = design(folded, tmp_path)
+    }
+    made = design(networks[name](), tmp_path)
     pixels = random_pixels(made.dataflow, 3)
     verdict = verify(made.dataflow, made.rtl, pixels, tmp_path / "sim", simulator=icarus, probe=True)
     expect_green(verdict, made, clips=3)
@@ -109,8 +108,7 @@ def test_lanes_that_do_not_divide_each_other(tmp_path: Path, icarus: Simulator) 
     x = net.add(Mean(name="pool", input=net.stream(x), over="frame"), x)
     x = net.add(Mean(name="segments", input=net.stream(x), over="clip"), x)
     net.add(Decide(name="decide", input=net.stream(x)), x)
-    folds = {"first": Fold(3, 1, 0, Cost()), "second": Fold(2, 2, 0, Cost())}
-    made = design(_connect(net.dataflow(tuple("abcd")), folds), tmp_path)
+    made = design(folded(net.dataflow(tuple("abcd")), first=(3, 1), second=(2, 2)), tmp_path)
     assert [kernel.lanes for kernel in made.dataflow.kernels if isinstance(kernel, Width)] == [1, 1, 2]
     pixels = random_pixels(made.dataflow, 3)
     verdict = verify(made.dataflow, made.rtl, pixels, tmp_path / "sim", simulator=icarus, probe=True)
