@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import onnx
 import torch
@@ -32,9 +33,10 @@ def export_qonnx(network: Network, path: Path) -> Path:
             raise UsageError(f"{option}=None: float values cannot become hardware; give 2 to 8 bits")
     pixels = torch.zeros(config.frames, 3, config.size, config.size)
     was_training = network.training
-    with whole(path) as draft, _quiet():
-        brevitas_export(network.eval(), args=pixels, export_path=str(draft))
-        model = cleanup_model(ModelWrapper(str(draft)))
+    with whole(path) as draft, TemporaryDirectory() as folder, _quiet():
+        raw = str(Path(folder) / path.name)  # the exporter leaves its weights in a second file
+        brevitas_export(network.eval(), args=pixels, export_path=raw)
+        model = cleanup_model(ModelWrapper(raw))
         onnx.helper.set_model_props(model.model, {CONFIG_KEY: config.model_dump_json()})
         model.save(str(draft))
     network.train(was_training)

@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Sink:
-    """A read output: ready in cycle n if accepts[n % 256], the pattern resized to that; all having `beats` ends the run."""
+    """A read output: ready in cycle n if accepts[n % 256], resized to that; all having `beats` ends the run."""
 
     name: str
     bits: int

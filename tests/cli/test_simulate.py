@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate simulate`: real clips through every rung, and a red verdict when the hardware is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from framegate.quant.networks import Network, NetworkConfig, save
+from framegate.quant.shop import ACTIONS, generate
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "retail" / "shoplifting"
+
+
+@pytest.fixture
+def build(framegate: Callable, tmp_path: Path) -> Path:
+    """A small untrained network, compiled."""
+    torch.manual_seed(3)
+    config = NetworkConfig(classes=ACTIONS, positive="conceal", frames=4, size=16, widths=(8, 8, 16), strides=(2, 2, 2))
+    network = Network(config).train()
+    for _ in range(4):  # gives BatchNorm and the quantizers' scales something to stand on
+        network(torch.rand(8, 3, 16, 16))
+    checkpoint = save(network.eval(), tmp_path / "checkpoint.pt")
+    assert framegate("compile", checkpoint, "--build", tmp_path / "build", "--rate", "20000").code == 0
+    return tmp_path / "build"
+
+
+def test_clips_are_exact_on_every_rung_and_stream(framegate: Callable, build: Path, tmp_path: Path) -> None:
+    clips = generate(tmp_path / "clips", 1, seed=5)
+    result = framegate("simulate", build, "--clips", clips, "--limit", 3, "--probe", "--json")
+    assert result.code == 0
+    found = result.json
+    assert (found["clips"], found["bit_exact"], found["mismatches"]) == (3, True, 0)
+    assert [rung["rung"] for rung in found["ladder"]] == ["brevitas", "qonnx", "finn", "reference", "rtl"]
+    times = found["latency_cycles"]
+    assert times["measured"] == times["predicted"]
+    assert times["jitter"] == 0
+    assert found["ladder"][-1]["values"] > 100_000, "every stream was compared"
+
+
+def test_a_flipped_weight_bit_turns_the_verdict_red(framegate: Callable, build: Path, tmp_path: Path) -> None:
+    image = build / "rtl" / "stem_weights.hex"
+    words = image.read_text().split()
+    words[4] = f"{int(words[4], 16) ^ 2:0{len(words[4])}x}"
+    image.write_text("\n".join(words) + "\n")
+    result = framegate("simulate", build, "--probe", "--json")
+    assert result.code == 1
+    assert "not bit-exact: stem: clip 0, frame 0, pixel (" in result.err
+    assert '"bit_exact": false' in result.out
+
+
+def test_nothing_compiled_is_said(framegate: Callable, tmp_path: Path) -> None:
+    result = framegate("simulate", tmp_path)
+    assert result.code == 2
+    assert "run `framegate compile` first" in result.err
+
+
+def test_an_unknown_simulator_is_said(framegate: Callable, build: Path) -> None:
+    result = framegate("simulate", build, "--simulator", "questa")
+    assert result.code == 2
+    assert "simulator 'questa': unknown; choose one of verilator, icarus" in result.err
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not here")
+def test_real_clips_are_exact(framegate: Callable, build: Path) -> None:
+    result = framegate("simulate", build, "--clips", REAL, "--limit", 2, "--json")
+    assert result.code == 0
+    assert result.json["bit_exact"]
