@@ -22,13 +22,12 @@ def command(
 ) -> None:
     """Simulate clips back to back; fails on the first value or cycle that is not the predicted one."""
     from framegate.pipeline import as_json, simulate_build
-    from framegate.quant.clips import find_clips
+    from framegate.quant.clips import find_clips, spread
     from framegate.quant.shop import demo_clips
-    from framegate.rtl_sim.ladder import spread
     from framegate.rtl_sim.simulator import known
 
     found = find_clips(clips) if clips else demo_clips(build / "clips", 1)
-    chosen = [found[index] for index in spread(found, limit)]
+    chosen = [found[index] for index in spread([clip.label for clip in found], limit)]
     judgement = simulate_build(
         build, chosen, say, noise=0 if clips else 1, simulator=known(simulator), probe=probe
     )

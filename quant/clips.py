@@ -159,6 +159,18 @@ def decode_all(clips: Sequence[Clip], frames: int, size: int, cache: Path | None
     return torch.from_numpy(np.stack(decoded))
 
 
+def spread(labels: Sequence[str | None], count: int | None) -> list[int]:
+    """Indices of at most `count` clips (all: None), in their order: of each class the first, then the second …"""
+    if count is None or count >= len(labels):
+        return list(range(len(labels)))
+    seen: Counter[str | None] = Counter()
+    turns = []
+    for index, label in enumerate(labels):
+        turns.append((seen[label], index))
+        seen[label] += 1
+    return sorted(index for _, index in sorted(turns)[:count])
+
+
 def survey(folder: Path, frames: int) -> dict[str, Any]:
     """Decode every clip of `folder`; return how many there are, in all and per class.
 

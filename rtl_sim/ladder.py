@@ -14,7 +14,7 @@ from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL
 from framegate.hls.dataflow import Dataflow, load_dataflow
 from framegate.hls.graphs import run, run_qonnx
 from framegate.hls.lower import load as load_graph
-from framegate.quant.clips import Clip, decode_all
+from framegate.quant.clips import Clip, decode_all, spread
 from framegate.quant.metrics import figures
 from framegate.quant.networks import Network, NetworkConfig, load, logits
 from framegate.rtl_sim import reference
@@ -90,7 +90,7 @@ def judge(
         decode_all(clips, frames, size).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
     )
     random = np.random.default_rng(0).integers(0, 256, (noise, *dataflow.pixels.shape), dtype=np.uint8)
-    chosen = np.concatenate([real[spread(clips, hardware_clips)], random])
+    chosen = np.concatenate([real[spread([clip.label for clip in clips], hardware_clips)], random])
     if not len(chosen):
         raise UsageError("no clips to simulate; give at least one")
     expected, wanted = reference.logits(dataflow, real), reference.logits(dataflow, chosen)
@@ -111,18 +111,6 @@ def judge(
     judgement = _judgement(dataflow, rungs, verdict, clips, expected)
     write_json(build / VERDICT, asdict(judgement))
     return judgement
-
-
-def spread(clips: Sequence[Clip], count: int | None) -> list[int]:
-    """Indices of at most `count` clips, classes taken in turn, in their order."""
-    if count is None or count >= len(clips):
-        return list(range(len(clips)))
-    turns: dict[str | None, int] = {}
-    order = []
-    for index, clip in enumerate(clips):
-        turns[clip.label] = turns.get(clip.label, -1) + 1
-        order.append((turns[clip.label], index))
-    return sorted(index for _, index in sorted(order)[:count])
 
 
 def _network_rungs(

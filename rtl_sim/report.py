@@ -11,7 +11,7 @@ from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_json, write_text
-from framegate.quant.clips import decode
+from framegate.quant.clips import decode, spread
 from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
@@ -35,14 +35,14 @@ def render_report(build: Path) -> Path:
     html = _template().render(
         model=verdict.get("model", build.resolve().name),
         cards=[_exactness(verdict), _latency(verdict, latency), *_closure(flows)],
-        clips=[_strip(clip) for clip in clips[:STRIP_CLIPS]],
+        clips=[_strip(clips[index]) for index in spread([clip["label"] for clip in clips], STRIP_CLIPS)],
         clips_left_out=max(0, len(clips) - STRIP_CLIPS),
         ladder=verdict.get("ladder", []),
         latency=latency,
         pipeline=_pipeline(latency["kernels"], latency["clock_mhz"]),
         flows=[{**flow, "bars": _utilization(flow)} for flow in flows],
         confusion=_confusion(verdict.get("confusion")),
-        metrics={key: value for key, value in verdict.get("metrics", {}).items() if _is_number(value)},
+        metrics={key: value for key, value in (verdict.get("metrics") or {}).items() if _is_number(value)},
     )
     return write_text(build / "report.html", html)
 

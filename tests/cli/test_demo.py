@@ -15,7 +15,14 @@ def test_everything_but_the_bitstream(framegate: Callable, tmp_path: Path) -> No
     assert found["bit_exact"]
     assert found["latency_cycles"]["predicted"] == found["latency_cycles"]["measured"]
     assert found["latency_cycles"]["jitter"] == 0
-    assert [rung["rung"] for rung in found["ladder"]] == ["float", "brevitas", "qonnx", "finn", "reference", "rtl"]
+    assert [rung["rung"] for rung in found["ladder"]] == [
+        "float",
+        "brevitas",
+        "qonnx",
+        "finn",
+        "reference",
+        "rtl",
+    ]
     assert found["metrics"]["accuracy"] >= 0.85, "clips that the network never saw"
     assert Path(found["report"]).is_file()
     assert found["bitstream"] is None

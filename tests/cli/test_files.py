@@ -28,7 +28,9 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with (
-        pytest.raises(UsageError, match=r"out\.txt: cannot be written: .*; free some space or choose another"),
+        pytest.raises(
+            UsageError, match=r"out\.txt: cannot be written: .*; free some space or choose another"
+        ),
         whole(tmp_path / "out.txt"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -32,7 +32,9 @@ def test_a_bug_keeps_its_traceback(framegate: Callable, monkeypatch: pytest.Monk
         framegate("data", "check", ".")
 
 
-@pytest.mark.parametrize("command", [(), ("data",), ("data", "shop"), ("data", "check"), ("train",), ("evaluate",)])
+@pytest.mark.parametrize(
+    "command", [(), ("data",), ("data", "shop"), ("data", "check"), ("train",), ("evaluate",)]
+)
 def test_every_command_explains_itself(framegate: Callable, command: tuple[str, ...]) -> None:
     result = framegate(*command, "--help")
     assert result.code == 0

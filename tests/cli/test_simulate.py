@@ -16,7 +16,9 @@ REAL = Path(__file__).parents[3] / "shared" / "data" / "retail" / "shoplifting"
 def build(framegate: Callable, tmp_path: Path) -> Path:
     """A small untrained network, compiled."""
     torch.manual_seed(3)
-    config = NetworkConfig(classes=ACTIONS, positive="conceal", frames=4, size=16, widths=(8, 8, 16), strides=(2, 2, 2))
+    config = NetworkConfig(
+        classes=ACTIONS, positive="conceal", frames=4, size=16, widths=(8, 8, 16), strides=(2, 2, 2)
+    )
     network = Network(config).train()
     for _ in range(4):  # gives BatchNorm and the quantizers' scales something to stand on
         network(torch.rand(8, 3, 16, 16))

@@ -27,7 +27,9 @@ def test_a_run_can_be_evaluated(framegate: Callable, tmp_path: Path) -> None:
     options = ("--config", tmp_path / "options.toml", "--weight-bits", 3, "--positive", "conceal")
     metrics = framegate("train", clips, "--run", tmp_path / "run", *options, "--json").json
     assert metrics["quantized"]["validation"]["precision"] == "w3a8"
-    result = framegate("evaluate", "--clips", clips, "--model", tmp_path / "run" / "checkpoint.pt", "--json").json
+    result = framegate(
+        "evaluate", "--clips", clips, "--model", tmp_path / "run" / "checkpoint.pt", "--json"
+    ).json
     assert (result["clips"], result["precision"]) == (10, "w3a8")
     assert result["threshold"] == metrics["quantized"]["validation"]["threshold"]
 

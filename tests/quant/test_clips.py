@@ -11,7 +11,16 @@ import av
 import numpy as np
 import pytest
 from framegate.errors import UsageError
-from framegate.quant.clips import INDEX, decode, decode_all, find_clips, labels_of, middles, survey
+from framegate.quant.clips import (
+    INDEX,
+    decode,
+    decode_all,
+    find_clips,
+    labels_of,
+    middles,
+    spread,
+    survey,
+)
 
 Video = Callable[..., Path]
 
@@ -191,3 +200,9 @@ def test_a_survey_counts_clips_per_class_and_stops_at_a_bad_one(tmp_path: Path, 
     assert survey(folder, 8) == {"path": str(folder), "clips": 3, "classes": {"pay": 2, "steal": 1}}
     with pytest.raises(UsageError, match=r"1\.mp4: 12 frames can be decoded, 13 are needed"):
         survey(folder, 13)
+
+
+def test_a_few_clips_are_taken_from_every_class() -> None:
+    labels = ["a", "a", "a", "b", "b", "c"]
+    assert spread(labels, 4) == [0, 1, 3, 5]
+    assert spread(labels, None) == spread(labels, 9) == [0, 1, 2, 3, 4, 5]
