@@ -72,7 +72,7 @@ def compile_hardware(
         mac_utilization=times.mac_utilization,
         lut=cost.lut,
         ff=cost.ff,
-        bram=-(-cost.bram_bits // target.bram_bits),
+        bram=cost.bram,
         dsp=cost.dsp,
         rtl=str(rtl),
     )

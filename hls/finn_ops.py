@@ -151,7 +151,7 @@ class FrameGather(HWCustomOp):
 
     def bram_estimation(self, fpgapart: str) -> int:
         """18 Kib blocks for the frames that are kept."""
-        return -(-self.kernel().cost().bram_bits // 18432)
+        return self.kernel().cost().bram
 
     def lut_estimation(self, fpgapart: str) -> int:
         """LUTs of the kernel."""

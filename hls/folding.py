@@ -100,14 +100,13 @@ def _cheapest(choices: Mapping[str, list[Fold]], interval: int, target: Target) 
 
 
 def _share(cost: Cost, target: Target) -> float:
-    blocks = cost.bram_bits / target.bram_bits
-    return cost.lut / target.lut + cost.ff / target.ff + cost.dsp / target.dsp + blocks / target.bram
+    shares = (cost.lut / target.lut, cost.ff / target.ff, cost.dsp / target.dsp, cost.bram / target.bram)
+    return sum(shares)
 
 
 def _excess(dataflow: Dataflow, target: Target) -> str | None:
     cost = total_cost(dataflow)
-    blocks = -(-cost.bram_bits // target.bram_bits)
-    wants = {"lut": cost.lut, "ff": cost.ff, "dsp": cost.dsp, "bram": blocks}
+    wants = {"lut": cost.lut, "ff": cost.ff, "dsp": cost.dsp, "bram": cost.bram}
     for name, wanted in wants.items():
         if wanted > getattr(target, name):
             return f"{wanted} {name.upper()} of {getattr(target, name)}"

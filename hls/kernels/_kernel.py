@@ -22,17 +22,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class Cost:
-    """Device resources: LUT4s, flip-flops, 18x18 multipliers, bits kept in block RAM."""
+    """Device resources: LUT4s with those of carry chains, flip-flops, 18x18 multipliers, block RAMs of 18 kbit."""
 
     lut: int = 0
     ff: int = 0
     dsp: int = 0
-    bram_bits: int = 0
+    bram: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram_bits + other.bram_bits
-        )
+        return Cost(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram)
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,16 @@ class Kernel(ABC):
     @abstractmethod
     def instance(self) -> Instance:
         """Module name, parameters, memory images."""
+
+
+_BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))  # words, bits each
+
+
+def block_rams(words: int, bits: int) -> int:
+    """Block RAMs of 18 kbit that hold `words` of `bits`; 0 for what is small enough for LUTs."""
+    if words <= 64 or words * bits <= 1024:
+        return 0
+    return min(-(-words // depth) * -(-bits // width) for depth, width in _BLOCK_SHAPES)
 
 
 def serial(earliest: np.ndarray, gap: int = 1) -> np.ndarray:

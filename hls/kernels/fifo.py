@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, block_rams, serial
 from framegate.hls.stream import Stream
 
 
@@ -46,11 +46,11 @@ class Fifo(Kernel):
 
     def cost(self) -> Cost:
         bits = self.input.beat_bits * self.depth
-        in_block = self.depth > 64
+        blocks = block_rams(self.depth, self.input.beat_bits)
         return Cost(
-            lut=40 + (0 if in_block else bits // 8),
+            lut=120 + (0 if blocks else bits // 8),
             ff=3 * self.depth.bit_length() + self.input.beat_bits,
-            bram_bits=bits if in_block else 0,
+            bram=blocks,
         )
 
     def instance(self) -> Instance:

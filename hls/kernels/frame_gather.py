@@ -6,7 +6,7 @@ from math import gcd
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, pack, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, block_rams, pack, serial
 from framegate.hls.stream import Stream
 
 
@@ -77,9 +77,10 @@ class FrameGather(Kernel):
         return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + 1)
 
     def cost(self) -> Cost:
-        stored = sum((end - begin) * self._delay(offset) for begin, end, offset in self.groups)
-        bits = stored * self.input.pixels * self.input.bits
-        return Cost(lut=60 * len(self.groups), ff=40 * len(self.groups), bram_bits=bits)
+        lanes, pixels = self.input.lanes, self.input.pixels
+        depths = [(end - begin) // lanes * pixels * self._delay(offset) for begin, end, offset in self.groups]
+        blocks = sum(block_rams(depth, self.input.beat_bits) for depth in depths)
+        return Cost(lut=30 * len(self.groups), ff=20 * len(self.groups), bram=blocks)
 
     def instance(self) -> Instance:
         lanes = self.input.lanes

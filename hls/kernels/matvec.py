@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, pack, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, block_rams, pack, serial
 from framegate.hls.stream import Stream, bits_for, divisors
 
 
@@ -82,14 +82,14 @@ class MatVec(Kernel):
     def cost(self) -> Cost:
         products, out = self.simd * self.pe, self.outputs[0].bits
         stored = self.weights.size * self.weight_bits
-        in_block = self.weights.size // products > 64
+        blocks = block_rams(self.weights.size // products, products * self.weight_bits)
         operand = self.simd * self.input.bits + products * self.weight_bits
         product_bits = self.input.bits + self.weight_bits
         return Cost(
-            lut=products * (product_bits + 2) + 2 * self.pe * out + 40 + (0 if in_block else stored // 16),
+            lut=products * (product_bits + 2) + 2 * self.pe * out + 150 + (0 if blocks else stored // 16),
             ff=2 * operand + products * product_bits + 2 * self.pe * out + 24,
             dsp=products,
-            bram_bits=stored if in_block else 0,
+            bram=blocks,
         )
 
     def instance(self) -> Instance:

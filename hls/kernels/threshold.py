@@ -54,7 +54,7 @@ class Threshold(Kernel):
         level = self.input.bits + 1
         stored = self._rows() * ((1 << self.bits) - 1) * level * self.input.lanes // max(self._lane_rows(), 1)
         return Cost(
-            lut=self.input.lanes * self.bits * level + stored // 24,
+            lut=self.input.lanes * self.bits * level + stored // 14,
             ff=self.input.lanes * self.bits * (2 * level),
         )
 

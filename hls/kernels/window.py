@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, block_rams, serial
 from framegate.hls.stream import Stream
 
 _NEVER_WAITS = np.iinfo(np.int64).min // 2
@@ -98,11 +98,11 @@ class Window(Kernel):
 
     def cost(self) -> Cost:
         bits = self.rows * self.input.width * self.input.channels * self.input.bits
-        in_block = self.rows * self.input.width * self.input.beats_per_pixel > 64
+        blocks = block_rams(self.rows * self.input.width * self.input.beats_per_pixel, self.input.beat_bits)
         return Cost(
-            lut=220 + (0 if in_block else bits // 8) + self.input.beat_bits,
-            ff=140 + self.input.beat_bits,
-            bram_bits=bits if in_block else 0,
+            lut=270 + (0 if blocks else bits // 8) + self.input.beat_bits,
+            ff=120 + self.input.beat_bits,
+            bram=blocks,
         )
 
     def instance(self) -> Instance:

@@ -25,8 +25,7 @@ class Target(BaseModel):
     lut: PositiveInt = Field(description="4-input LUTs")
     ff: PositiveInt
     dsp: PositiveInt = Field(description="18x18 multipliers")
-    bram: PositiveInt = Field(description="block RAMs")
-    bram_bits: PositiveInt = Field(description="bits of one block RAM")
+    bram: PositiveInt = Field(description="block RAMs of 18 kbit")
     flow: Literal["ecp5"]
     board: Literal["ulx3s"] = Field(description="the top and the pins in hls/flows")
 

@@ -44,8 +44,7 @@ def pairs(dataflow: Dataflow) -> list[tuple[Window, MatVec]]:
 
 def share(cost: Cost, target: Target) -> float:
     """The part of the device that `cost` takes, summed over its resources."""
-    blocks = cost.bram_bits / target.bram_bits
-    return cost.lut / target.lut + cost.ff / target.ff + cost.dsp / target.dsp + blocks / target.bram
+    return cost.lut / target.lut + cost.ff / target.ff + cost.dsp / target.dsp + cost.bram / target.bram
 
 
 def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
