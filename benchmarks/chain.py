@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the steps of the chain take, beside the time that a person is promised."""
+"""How long the steps of the chain take, and how fast clips are rendered, beside what a person is promised."""
 
 import shutil
 import time
@@ -9,9 +9,11 @@ from typing import Any
 
 from framegate.hls.compiler import QONNX
 from framegate.pipeline import compile_model, simulate_build
-from framegate.quant.shop import demo_clips
+from framegate.quant.shop import ACTIONS, FRAMES, demo_clips, generate
 
 _PROMISED = {"QONNX to RTL": 60.0, "RTL simulation of one clip, with the build": 60.0}  # seconds on 2 cores
+_SHOP_FRAMES_PER_SECOND = 200.0
+_SHOP_CLIPS = 4  # of each action
 
 
 def measure(model: str, build: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -26,7 +28,19 @@ def measure(model: str, build: Path, say: Callable[[str], None]) -> list[dict[st
         "QONNX to RTL": lambda: compile_model(str(build / QONNX), hardware, "ulx3s-85f", "1000", None, say),
         "RTL simulation of one clip, with the build": lambda: simulate_build(hardware, clips, say),
     }
-    return [_row(name, step) for name, step in steps.items()]
+    return [_shop(build / "shop"), *(_row(name, step) for name, step in steps.items())]
+
+
+def _shop(folder: Path) -> dict[str, Any]:
+    started = time.perf_counter()
+    generate(folder, _SHOP_CLIPS, seed=0)
+    rate = len(ACTIONS) * _SHOP_CLIPS * FRAMES / (time.perf_counter() - started)
+    return {
+        "peer": f"promise of {_SHOP_FRAMES_PER_SECOND:g} frames/s",
+        "work": "synthetic shop, mp4 files",
+        "frames_per_second": rate,
+        "speed_ratio": rate / _SHOP_FRAMES_PER_SECOND,
+    }
 
 
 def _row(name: str, step: Callable[[], object]) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from framegate.errors import UsageError
 def whole(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; what is there at the end (file or folder) replaces `target`.
 
-    On an exception nothing of it stays. Raises UsageError when the disk is full or the folder is not writable.
+    On an exception nothing of it stays, and what a killed process left is removed. Raises UsageError when the disk
+    is full or the folder is not writable.
     """
     target = Path(target)
+    _sweep(target)
     draft = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -34,13 +36,35 @@ def whole(target: Path) -> Iterator[Path]:
             ) from error
         raise
     finally:
-        if draft.is_dir():
-            shutil.rmtree(draft)
-        else:
-            draft.unlink(missing_ok=True)
+        _remove(draft)
 
 
 _DISK_TROUBLE = {1, 13, 28, 30, 122}  # EPERM, EACCES, ENOSPC, EROFS, EDQUOT
+
+
+def _sweep(target: Path) -> None:
+    """Remove the drafts of `target` whose process is gone."""
+    for draft in target.parent.glob(f".{target.stem}.*.part{target.suffix}"):
+        process = draft.name.removesuffix(f".part{target.suffix}").rpartition(".")[2]
+        if process.isdecimal() and not _is_alive(int(process)):
+            _remove(draft)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(target: Path, text: str) -> Path:

@@ -25,6 +25,14 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["second"]
 
 
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / ".out.4194305.part"  # above the largest process number
+    left.mkdir()
+    with whole(tmp_path / "out") as draft:
+        draft.touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with (
         pytest.raises(
