@@ -7,7 +7,7 @@ from math import gcd
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Add, Cost, FrameGather, Kernel, MatVec, Width, Window
+from framegate.hls.kernels import Add, Cost, FrameGather, Kernel, MatVec, Stage, Width, Window
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
@@ -182,4 +182,5 @@ def _rebuilt(
         return replace(kernel, input=offered[0], pe=matvec_fold.pe)
     if isinstance(kernel, Add):
         return replace(kernel, left=offered[0], right=offered[1])
-    return replace(kernel, input=offered[0])  # type: ignore[call-arg]
+    assert isinstance(kernel, Stage)
+    return replace(kernel, input=offered[0])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware kernels: one Python file, one SystemVerilog file and one test each."""
 
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing
+from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Stage, Timing
 from framegate.hls.kernels.add import Add
 from framegate.hls.kernels.decide import Decide
 from framegate.hls.kernels.fifo import Fifo
@@ -19,4 +19,4 @@ KINDS: dict[str, type[Kernel]] = {
     for kind in (Add, Decide, Fifo, Fork, FrameGather, MatVec, Mean, Pace, Threshold, Width, Window)
 }
 
-__all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Timing", *KINDS]
+__all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Stage", "Timing", *KINDS]

@@ -94,6 +94,21 @@ class Kernel(ABC):
         """Module name, parameters, memory images."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stage(Kernel):
+    """A kernel with one input, and unless it says otherwise one output like it."""
+
+    input: Stream
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        return (self.input,)
+
+
 _BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))  # words, bits each
 
 

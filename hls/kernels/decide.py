@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
 from framegate.hls.stream import Stream
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Decide(Kernel):
+class Decide(Stage):
     """Argmax (the lowest class wins a tie); alarm when it is the class `positive` (-1: never).
 
     The output pixel has one 32-bit channel per class, then {alarm, class[6:0]} in the low byte of one more.
@@ -18,7 +18,6 @@ class Decide(Kernel):
 
     WORD = 32
 
-    input: Stream
     positive: int = -1
 
     def __post_init__(self) -> None:
@@ -27,10 +26,6 @@ class Decide(Kernel):
                 f"{self.name}: decides between at most 127 classes with logits of at most {self.WORD} bits, "
                 f"one score per class; got {self.input.shape} of {self.input.bits} bits"
             )
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

@@ -5,43 +5,30 @@ from dataclasses import dataclass
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, block_rams, serial
-from framegate.hls.stream import Stream
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, serial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fifo(Kernel):
+class Fifo(Stage):
     """Holds up to `depth` beats; a beat is offered at the output two cycles after it is taken."""
 
     LATENCY = 2
 
-    input: Stream
     depth: int
 
     def __post_init__(self) -> None:
         if self.depth < 1:
             raise UsageError(f"{self.name}: a FIFO of depth {self.depth} holds nothing; use at least 1")
 
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return values[0]
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
-        if (
-            self.depth <= self.LATENCY
-        ):  # too short for a beat in every cycle: a place is free again 3 cycles later
+        if self.depth <= self.LATENCY:  # too short for a beat in every cycle
             for beat in range(self.depth, len(taken)):
-                taken[beat] = max(
-                    taken[beat], taken[beat - 1] + 1, taken[beat - self.depth] + self.LATENCY + 1
-                )
+                free = taken[beat - self.depth] + self.LATENCY + 1
+                taken[beat] = max(taken[beat], taken[beat - 1] + 1, free)
         return Timing((taken,), taken + self.LATENCY)
 
     def cost(self) -> Cost:

@@ -4,19 +4,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
 from framegate.hls.stream import Stream
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fork(Kernel):
+class Fork(Stage):
     """Both outputs carry the input."""
-
-    input: Stream
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

@@ -6,18 +6,16 @@ from math import gcd
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, block_rams, pack, serial
-from framegate.hls.stream import Stream
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, pack, serial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FrameGather(Kernel):
+class FrameGather(Stage):
     """Output frame t has channels begin … end-1 of input frame t+offset, per group; zeros outside the clip.
 
     The groups tile the channels in order. Lin et al., TSM, ICCV 2019.
     """
 
-    input: Stream
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
 
     def __post_init__(self) -> None:
@@ -41,14 +39,6 @@ class FrameGather(Kernel):
     def lookahead(self) -> int:
         """Future frames that must arrive before a frame leaves."""
         return max(0, *(offset for _, _, offset in self.groups))
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def cycles_per_frame(self) -> int:

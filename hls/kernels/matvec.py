@@ -5,17 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, block_rams, pack, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
 from framegate.hls.stream import Stream, bits_for, divisors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MatVec(Kernel):
+class MatVec(Stage):
     """weights @ pixel. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
     LATENCY = 5  # registers: fetch, operands, products, sum, accumulator
 
-    input: Stream
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1
 
@@ -52,10 +51,6 @@ class MatVec(Kernel):
         """The accumulator's smallest and largest value for any input."""
         ends = np.stack([self.weights * self.input.low, self.weights * self.input.high])
         return int(ends.min(axis=0).sum(axis=1).min()), int(ends.max(axis=0).sum(axis=1).max())
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
 from framegate.hls.stream import Stream, bits_for
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Mean(Kernel):
+class Mean(Stage):
     """Sums `count` consecutive groups of beats: pixels for over="frame", whole frames for over="clip"."""
 
-    input: Stream
     over: str  # "frame" or "clip"
 
     def __post_init__(self) -> None:
@@ -29,10 +28,6 @@ class Mean(Kernel):
     def group(self) -> int:
         """Beats of a group."""
         return self.input.beats_per_pixel if self.over == "frame" else self.input.beats_per_frame
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

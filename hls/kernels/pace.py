@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing
-from framegate.hls.stream import Stream
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pace(Kernel):
+class Pace(Stage):
     """Beat i+1 of a frame follows beat i after at least floor((i+1)*interval/n) - floor(i*interval/n) cycles."""
 
-    input: Stream
     interval: int  # cycles per frame
 
     def __post_init__(self) -> None:
@@ -22,14 +20,6 @@ class Pace(Kernel):
                 f"{self.name}: {self.input.beats_per_frame} beats do not fit {self.interval} cycles; "
                 f"use an interval of at least {self.input.beats_per_frame}"
             )
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
-
-    @property
-    def outputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return values[0]

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Timing, pack, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, pack, serial
 from framegate.hls.stream import Stream
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Threshold(Kernel):
+class Threshold(Stage):
     """base + #{k : x >= thresholds[channel, k]}, as FINN's MultiThreshold; one row serves all channels."""
 
-    input: Stream
     thresholds: np.ndarray  # integers (channels or 1, steps), ascending
     bits: int  # of the output
     base: int  # the output below the first threshold; negative makes the output signed
@@ -27,10 +26,6 @@ class Threshold(Kernel):
             )
         if (np.diff(self.thresholds, axis=1) < 0).any():
             raise UsageError(f"{self.name}: thresholds must ascend in every channel")
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
 from framegate.hls.stream import Stream
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Width(Kernel):
+class Width(Stage):
     """From `input.lanes` to `lanes` channels per beat; one must be a multiple of the other."""
 
-    input: Stream
     lanes: int
 
     def __post_init__(self) -> None:
@@ -22,10 +21,6 @@ class Width(Kernel):
                 f"{self.name}: {self.input.lanes} lanes do not convert to {self.lanes}; one must be a multiple "
                 f"of the other"
             )
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

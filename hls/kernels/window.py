@@ -6,20 +6,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, block_rams, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, serial
 from framegate.hls.stream import Stream
 
 _NEVER_WAITS = np.iinfo(np.int64).min // 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Window(Kernel):
+class Window(Stage):
     """Output pixel (y, x) has the channels of the kernel_h x kernel_w pixels under it, ordered (ky, kx, channel).
 
     A line buffer keeps kernel_h + stride_h rows: the rows of the current output row and the next ones to come.
     """
 
-    input: Stream
     kernel: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int, int, int]  # top, left, bottom, right
@@ -55,10 +54,6 @@ class Window(Kernel):
     def burst(self) -> int:
         """Beats (and cycles) of one output pixel with its repeats."""
         return self.repeat * self.outputs[0].beats_per_pixel
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return (self.input,)
 
     @property
     def outputs(self) -> tuple[Stream, ...]:
