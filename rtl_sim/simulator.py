@@ -131,7 +131,7 @@ class Bench:
                 hdl_toplevel_lang="verilog",
                 build_dir=self.work / self.simulator,
                 test_dir=self.work,
-                results_xml=str(results),
+                results_xml=str(results.resolve()),  # the runner works in `work`
                 extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit)},
                 timescale=("1ns", "1ns") if self.simulator == "icarus" else None,
                 log_file=log,

@@ -8,28 +8,58 @@ import pytest
 import torch
 from framegate.quant.networks import Network, NetworkConfig, save
 from framegate.quant.shop import ACTIONS, generate
+from framegate.rtl_sim.simulator import Simulator
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail" / "shoplifting"
 
 
-@pytest.fixture
-def build(framegate: Callable, tmp_path: Path) -> Path:
-    """A small untrained network, compiled."""
+def small(target: Path, **options: object) -> Path:
+    """The checkpoint of a small untrained network."""
     torch.manual_seed(3)
-    config = NetworkConfig(
-        classes=ACTIONS, positive="conceal", frames=4, size=16, widths=(8, 8, 16), strides=(2, 2, 2)
-    )
-    network = Network(config).train()
+    sizes = {"frames": 4, "size": 16, "widths": (8, 8, 16), "strides": (2, 2, 2)}
+    network = Network(
+        NetworkConfig(**{"classes": ACTIONS, "positive": "conceal", **sizes, **options})
+    ).train()
     for _ in range(4):  # gives BatchNorm and the quantizers' scales something to stand on
         network(torch.rand(8, 3, 16, 16))
-    checkpoint = save(network.eval(), tmp_path / "checkpoint.pt")
+    return save(network.eval(), target)
+
+
+@pytest.fixture
+def build(framegate: Callable, tmp_path: Path) -> Path:
+    """A small network, compiled."""
+    checkpoint = small(tmp_path / "checkpoint.pt")
     assert framegate("compile", checkpoint, "--build", tmp_path / "build", "--rate", "20000").code == 0
     return tmp_path / "build"
 
 
-def test_clips_are_exact_on_every_rung_and_stream(framegate: Callable, build: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shift": "online", "weight_bits": 3, "act_bits": 3},
+        {"name": "tsn-lite", "shift": "none", "weight_bits": 2, "act_bits": 2},
+        {"weight_bits": 8, "act_bits": 6, "widths": (8, 8, 8), "strides": (2, 2, 1)},
+    ],
+    ids=["online-3-bit", "tsn-2-bit", "identity-8-bit"],
+)
+def test_the_networks_of_the_support_table(
+    framegate: Callable, tmp_path: Path, quick: Simulator, options: dict[str, object]
+) -> None:
+    checkpoint, build = small(tmp_path / "checkpoint.pt", **options), tmp_path / "build"
+    assert framegate("compile", checkpoint, "--build", build, "--rate", "20000").code == 0
+    result = framegate("simulate", build, "--probe", "--limit", 2, "--simulator", quick, "--json")
+    assert result.code == 0, result.err
+    assert result.json["bit_exact"]
+
+
+def test_clips_are_exact_on_every_rung_and_stream(
+    framegate: Callable, build: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clips = generate(tmp_path / "clips", 1, seed=5)
-    result = framegate("simulate", build, "--clips", clips, "--limit", 3, "--probe", "--json")
+    monkeypatch.chdir(tmp_path)  # simulators run in a folder of their own: a relative path must survive that
+    result = framegate(
+        "simulate", build.relative_to(tmp_path), "--clips", clips, "--limit", 3, "--probe", "--json"
+    )
     assert result.code == 0
     found = result.json
     assert (found["clips"], found["bit_exact"], found["mismatches"]) == (3, True, 0)
