@@ -57,17 +57,24 @@ class MatVec(Stage):
         bits, _ = bits_for(min(self.bounds[0], -1), max(self.bounds[1], 0))
         return (replace(self.input, channels=self.rows, bits=bits, signed=True, lanes=self.pe, repeat=1),)
 
-    def reference(self, *values: np.ndarray) -> np.ndarray:
+    @property
+    def exact_type(self) -> type[np.floating]:
+        """The float type in which every partial sum is an exact integer.
+
+        Raises UsageError when accumulators exceed 32 bits.
+        """
         limit = max(abs(bound) for bound in self.bounds)
-        exact = np.float32 if limit < 2**24 else np.float64  # integers below the mantissa: every sum is exact
         if limit >= 2**31:
             raise UsageError(
                 f"{self.name}: accumulators up to {limit} exceed 32 bits; use fewer bits or channels"
             )
+        return np.float32 if limit < 2**24 else np.float64
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        exact = self.exact_type
         flat = values[0].reshape(-1, self.input.channels).astype(exact)
-        return (
-            (flat @ self.weights.T.astype(exact)).astype(np.int32).reshape(*values[0].shape[:-1], self.rows)
-        )
+        sums = flat @ self.weights.T.astype(exact)
+        return sums.astype(np.int32).reshape(*values[0].shape[:-1], self.rows)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])

@@ -2,6 +2,7 @@
 """Activation: how many of a channel's ascending thresholds the accumulator reaches, by binary search."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from framegate.errors import UsageError
@@ -32,14 +33,9 @@ class Threshold(Stage):
         return (replace(self.input, bits=self.bits, signed=self.base < 0),)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
-        low, high = self.input.low, self.input.high
-        clipped = np.clip(self.thresholds, low, high + 1) - low
-        tables = np.zeros((len(clipped), high - low + 2), dtype=np.int32)
-        for row, ends in zip(tables, clipped, strict=True):
-            np.add.at(row, ends, 1)
-        tables = np.cumsum(tables, axis=1, dtype=np.int32) + np.int32(self.base)
-        rows = np.arange(len(tables), dtype=np.int32) * tables.shape[1] - low
-        return np.take(tables.reshape(-1), values[0] + rows)
+        low, high = self._span
+        rows = np.arange(len(self._table)) * self._table.shape[1] - low
+        return np.take(self._table.reshape(-1), np.clip(values[0], low, high) + rows)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
@@ -64,6 +60,25 @@ class Threshold(Stage):
         }
         return Instance("threshold", parameters, tuple(self._memory(level) for level in range(self.bits)))
 
+    @cached_property
+    def _reachable(self) -> np.ndarray:
+        """The thresholds, with those that no value or every value reaches just outside the input's range."""
+        return np.clip(self.thresholds, self.input.low, self.input.high + 1)
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        """Below the first value and from the second on the output is that of these two."""
+        return int(self._reachable.min()) - 1, int(self._reachable.max())
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """The output for every value of the span, per row of thresholds."""
+        low, high = self._span
+        steps = np.zeros((len(self.thresholds), high - low + 1), dtype=np.int32)
+        for row, thresholds in zip(steps, self._reachable, strict=True):
+            np.add.at(row, thresholds - low, 1)
+        return np.cumsum(steps, axis=1, dtype=np.int32) + np.int32(self.base)
+
     def _lane_rows(self) -> int:
         return self.input.lanes if len(self.thresholds) > 1 else 1
 
@@ -75,9 +90,7 @@ class Threshold(Stage):
         """Search level: the word of (beat, prefix) holds one threshold per lane, at a bit more than the input's."""
         bits = self.input.bits + 1
         tree = np.full((len(self.thresholds), 1 << self.bits), self.input.high + 1, dtype=np.int64)
-        tree[:, 1 : self.thresholds.shape[1] + 1] = np.clip(
-            self.thresholds, self.input.low, self.input.high + 1
-        )
+        tree[:, 1 : self.thresholds.shape[1] + 1] = self._reachable
         half = 1 << (self.bits - 1 - level)
         picked = tree[:, half :: 2 * half]  # (rows, 2**level)
         lanes = np.broadcast_to(picked, (max(len(picked), self.input.lanes), picked.shape[1]))

@@ -8,7 +8,8 @@ import pytest
 import torch
 from framegate.errors import UsageError
 from framegate.hls.dataflow import Dataflow
-from framegate.hls.kernels import Decide, Fork, MatVec, Threshold
+from framegate.hls.kernels import Decide, Fork, MatVec, Threshold, Window
+from framegate.hls.stream import Stream
 from framegate.rtl_sim import reference
 from torch.nn.functional import conv2d
 
@@ -101,3 +102,23 @@ def test_accumulators_beyond_32_bits_are_refused_by_name() -> None:
         UsageError, match=r"^stem: accumulators up to \d+ exceed 32 bits; use fewer bits or channels$"
     ):
         reference.logits(replace(dataflow, kernels=kernels), random_pixels(dataflow, 1))
+
+
+def test_fast_logits_are_those_of_the_kernels_one_by_one() -> None:
+    dataflow = residual()
+    pixels = random_pixels(dataflow, 11)  # more than a batch, not a multiple of it
+    *_, (_, decided) = reference.outputs(dataflow, pixels)
+    assert (reference.logits(dataflow, pixels) == decided.reshape(11, -1)[:, :-1]).all()
+
+
+@pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 0, 0, 1), (2, 1, 1, 2)])
+def test_a_window_and_its_product_are_one_convolution(padding: tuple[int, int, int, int]) -> None:
+    stream = Stream(frames=2, height=5, width=6, channels=4, bits=4, signed=False)
+    window = Window(
+        name="w", input=stream, kernel=(3, 3), stride=(2, 1), padding=padding, pad_value=5, repeat=3
+    )
+    weights = np.random.default_rng(0).integers(-7, 8, (3, 36))
+    product = MatVec(name="m", input=window.outputs[0], weights=weights)
+    values = np.random.default_rng(1).integers(0, 16, (2, *stream.shape), dtype=np.int32)
+    expected = product.reference(window.reference(values))
+    assert (reference._convolve(window, product, values) == expected).all()
