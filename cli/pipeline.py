@@ -161,6 +161,7 @@ def as_json(judgement: Judgement) -> dict[str, object]:
         "clips": rtl.clips,
         "mismatches": rtl.mismatches,
         "late": judgement.late,
+        "error": judgement.problem(),
         "simulator": judgement.simulator,
         "cycles_per_second": judgement.cycles_per_second,
         "metrics": judgement.metrics,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
+from framegate.errors import FramegateError
 
 EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"
 
@@ -41,4 +42,6 @@ def command(
         f"wrote {build / 'verdict.json'}",
     ]
     show(as_json(judgement), lines, json)
-    judgement.check()
+    if problem := judgement.problem():  # the figures are out already: no second object on stdout
+        say(f"framegate: {problem}")
+        raise typer.Exit(FramegateError.exit_code)

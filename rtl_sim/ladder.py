@@ -53,13 +53,19 @@ class Judgement:
     metrics: dict[str, Any] | None
     confusion: dict[str, Any] | None
 
-    def check(self) -> None:
-        """Raise FramegateError unless every value and every cycle is as it should be."""
+    def problem(self) -> str | None:
+        """The first value or cycle that is not as it should be, in one sentence; None when all are."""
         if not self.bit_exact:
-            raise FramegateError(f"not bit-exact: {self.first_mismatch}")
+            return f"not bit-exact: {self.first_mismatch}"
         times = self.latency_cycles
         if self.late or times["jitter"] or times["predicted"] != times["measured"]:
-            raise FramegateError(f"not on time: {self.late or ''} latency {times}".replace("  ", " "))
+            return f"not on time: {self.late or 'the result'}; latency {times}"
+        return None
+
+    def check(self) -> None:
+        """Raise FramegateError when there is a problem."""
+        if problem := self.problem():
+            raise FramegateError(problem)
 
 
 def read_judgement(build: Path) -> Judgement:
@@ -154,7 +160,8 @@ def _judgement(
     dataflow: Dataflow, rungs: list[Rung], verdict: Verdict, clips: Sequence[Clip], integers: np.ndarray
 ) -> Judgement:
     exact = [rung for rung in rungs if rung.compares == "integers"]
-    first = next((rung.first_mismatch for rung in exact if rung.first_mismatch), None)
+    # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only.
+    first = next((rung.first_mismatch for rung in reversed(exact) if rung.first_mismatch), None)
     scaled = integers * dataflow.logit_scale
     metrics = _metrics(dataflow, clips, scaled)
     confusion = metrics.pop("confusion", None) if metrics else None

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`framegate simulate`: real clips through every rung, and a red verdict when the hardware is wrong."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +81,21 @@ def test_a_flipped_weight_bit_turns_the_verdict_red(framegate: Callable, build: 
     assert result.code == 1
     assert "not bit-exact: stem: clip 0, frame 0, pixel (" in result.err
     assert '"bit_exact": false' in result.out
+
+
+def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(
+    framegate: Callable, build: Path
+) -> None:
+    file = build / "dataflow.json"
+    dataflow = json.loads(file.read_text())
+    kernel = next(kernel for kernel in dataflow["kernels"] if kernel["name"] == "stem_act")
+    kernel["thresholds"]["array"] = [[step + 2000 for step in row] for row in kernel["thresholds"]["array"]]
+    file.write_text(json.dumps(dataflow))
+    result = framegate("simulate", build, "--probe", "--json")
+    assert result.code == 1
+    assert re.search(r"not bit-exact: stem_act: clip 0, frame \d, pixel \(\d, \d\), channel \d: ", result.err)
+    wrong = {rung["rung"] for rung in json.loads(result.out)["ladder"] if rung["mismatches"]}
+    assert wrong == {"brevitas", "qonnx", "finn", "rtl"}, "all but the reference itself"
 
 
 def test_nothing_compiled_is_said(framegate: Callable, tmp_path: Path) -> None:
