@@ -25,7 +25,7 @@ from framegate.hls.lower import lower
 from framegate.hls.targets import load_target
 from framegate.quant.clips import Clip
 from framegate.quant.export import export_qonnx
-from framegate.quant.networks import find, load
+from framegate.quant.networks import checkpoint_file, find, load
 from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
 from framegate.rtl_sim.simulator import Simulator
 from framegate.steps import Steps
@@ -139,8 +139,7 @@ def _take_model(model: str, build: Path, steps: Steps) -> None:
 
 def _checkpoint(model: str) -> tuple[Path, Path]:
     """The checkpoint's file and that of the float network that it came from."""
-    path = Path(model)
-    if path.suffix == ".pt":
+    if path := checkpoint_file(model):
         return path, path.with_name(FLOAT)
     folder = Path(str(files("framegate.quant"))) / "builtin"
     return folder / f"{model}.pt", folder / f"{model}.float.pt"

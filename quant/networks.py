@@ -360,10 +360,16 @@ def builtin(name: str) -> Network:
         return load(path)
 
 
+def checkpoint_file(name_or_checkpoint: str) -> Path | None:
+    """The checkpoint file that is meant; None for the name of a built-in network."""
+    path = Path(name_or_checkpoint)
+    return path if path.suffix == ".pt" or path.exists() else None
+
+
 def find(name_or_checkpoint: str) -> Network:
     """The network of a checkpoint file, or the built-in one of that name.
 
     Raises UsageError when neither exists.
     """
-    path = Path(name_or_checkpoint)
-    return load(path) if path.suffix == ".pt" or path.exists() else builtin(name_or_checkpoint)
+    path = checkpoint_file(name_or_checkpoint)
+    return load(path) if path else builtin(name_or_checkpoint)

@@ -72,6 +72,11 @@ def test_clips_are_exact_on_every_rung_and_stream(
     assert found["ladder"][-1]["values"] > 100_000, "every stream was compared"
 
 
+def test_a_checkpoint_may_have_any_name(framegate: Callable, tmp_path: Path) -> None:
+    checkpoint = small(tmp_path / "checkpoint.pt").rename(tmp_path / "last.ckpt")
+    assert framegate("compile", checkpoint, "--build", tmp_path / "build", "--rate", "20000").code == 0
+
+
 def test_a_flipped_weight_bit_turns_the_verdict_red(framegate: Callable, build: Path, tmp_path: Path) -> None:
     image = build / "rtl" / "stem_weights.hex"
     words = image.read_text().split()
