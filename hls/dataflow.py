@@ -40,6 +40,11 @@ class Dataflow:
     links: tuple[Link, ...]
     network: dict[str, Any] = field(default_factory=dict)  # the network's own configuration
 
+    @property
+    def result(self) -> Link:
+        """The stream that leaves the design: it has no consumer inside."""
+        return Link(self.kernels[-1].name, 0, "", 0)
+
     def kernel(self, name: str) -> Kernel:
         """The kernel of that name."""
         return next(kernel for kernel in self.kernels if kernel.name == name)

@@ -47,7 +47,7 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         result_bits=last.outputs[0].beat_bits,
         nets=nets(dataflow),
         instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
-        result=net_name(dataflow, Link(last.name, 0, "", 0)),
+        result=net_name(dataflow, dataflow.result),
     )
 
 

@@ -105,14 +105,14 @@ def passages_of(dataflow: Dataflow, clips: int, waits: set[Link] | None = None) 
             if is_late and waits is not None:
                 waits.add(link)
         appears[kernel.name] = timing.appears
-    last = dataflow.kernels[-1].name
-    passages[Link(last, 0, "", 0)] = Passage(appears[last], appears[last])
+    leaves = appears[dataflow.result.producer]
+    passages[dataflow.result] = Passage(leaves, leaves)
     return passages
 
 
 def result_times(passages: dict[Link, Passage], dataflow: Dataflow) -> np.ndarray:
     """Cycle of each clip's result beat."""
-    return passages[Link(dataflow.kernels[-1].name, 0, "", 0)].taken
+    return passages[dataflow.result].taken
 
 
 def pixel_times(passages: dict[Link, Passage], dataflow: Dataflow) -> np.ndarray:
@@ -199,7 +199,7 @@ def _summary(dataflow: Dataflow, interval: int, clock_mhz: float) -> Schedule:
 
 def _times(kernel: Kernel, dataflow: Dataflow, passages: dict[Link, Passage], interval: int) -> KernelTimes:
     taken = [passages[link].taken for link in dataflow.links_into(kernel.name)]
-    after = dataflow.links_from(kernel.name) or [Link(kernel.name, 0, "", 0)]
+    after = dataflow.links_from(kernel.name) or [dataflow.result]
     out = passages[after[0]].offered
     return KernelTimes(
         name=kernel.name,

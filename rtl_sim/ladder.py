@@ -96,11 +96,13 @@ def judge(
         decode_all(clips, frames, size).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
     )
     random = np.random.default_rng(0).integers(0, 256, (noise, *dataflow.pixels.shape), dtype=np.uint8)
-    chosen = np.concatenate([real[spread([clip.label for clip in clips], hardware_clips)], random])
-    if not len(chosen):
+    pixels = np.concatenate([real, random])
+    picked = [*spread([clip.label for clip in clips], hardware_clips), *range(len(real), len(pixels))]
+    if not picked:
         raise UsageError("no clips to simulate; give at least one")
-    expected, wanted = reference.logits(dataflow, real), reference.logits(dataflow, chosen)
-    rungs = list(_network_rungs(build, dataflow, np.concatenate([real, random]), progress))
+    expected = reference.logits(dataflow, pixels)
+    chosen, wanted = pixels[picked], expected[picked]
+    rungs = _network_rungs(build, dataflow.logit_scale, pixels, expected, progress)
     for name, file, execute, step in (
         ("qonnx", QONNX, run_qonnx, dataflow.logit_scale),
         ("finn", HARDWARE, run, 1.0),
@@ -114,23 +116,22 @@ def judge(
         dataflow, build / RTL, chosen, build / SIMULATION / simulator, simulator=simulator, probe=probe
     )
     rungs.append(Rung("rtl", verdict.clips, verdict.values, verdict.mismatches, verdict.first_mismatch))
-    judgement = _judgement(dataflow, rungs, verdict, clips, expected)
+    judgement = _judgement(dataflow, rungs, verdict, clips, expected[: len(real)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
 
 
 def _network_rungs(
-    build: Path, dataflow: Dataflow, pixels: np.ndarray, progress: Callable[[str], None]
+    build: Path, scale: float, pixels: np.ndarray, expected: np.ndarray, progress: Callable[[str], None]
 ) -> list[Rung]:
     """Float and Brevitas, where the build came from a checkpoint."""
     if not (build / CHECKPOINT).is_file():
         return []
     progress(f"brevitas: {len(pixels)} clips")
-    expected = reference.logits(dataflow, pixels)
     rungs = []
     if (build / FLOAT).is_file():
         rungs.append(_on_predictions(_run_network(load(build / FLOAT), pixels), expected))
-    values = _run_network(load(build / CHECKPOINT), pixels) / dataflow.logit_scale
+    values = _run_network(load(build / CHECKPOINT), pixels) / scale
     return [*rungs, _on_integers("brevitas", values, expected)]
 
 
