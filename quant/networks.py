@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks: one definition for every precision, and the checkpoint files that hold them.
-
-A clip is `frames` RGB pictures; frames ride on the batch axis, so that all layers but `FrameGather` and
-`FrameMean` are 2-D. Every scale of a quantized network is a power of two: its values are exact in float32
-in any order of summation.
-"""
+"""The networks: one definition for every precision, and the checkpoint files that hold them."""
 
 import math
 import pickle
@@ -14,16 +9,25 @@ from typing import Annotated, Literal
 
 import brevitas.nn as qnn
 import torch
-import torch.nn.functional as F
-from brevitas.inject.enum import ScalingImplType
-from brevitas.quant import (
-    Int8ActPerTensorFixedPoint,
-    Int8WeightPerTensorFixedPoint,
-    Uint8ActPerTensorFixedPoint,
-)
 from framegate.errors import UsageError
 from framegate.files import whole
+from framegate.quant import mobilenet
+from framegate.quant.layers import (
+    CALIBRATION_STEPS,
+    Bias,
+    FrameGather,
+    FrameMean,
+    PixelQuant,
+    Scales,
+    SpatialMean,
+    conv,
+    identity,
+    linear,
+    relu,
+)
+from framegate.quant.mobilenet import SeparableBlock
 from framegate.quant.settings import Settings
+from framegate.quant.transforms import TransformConfig
 from pydantic import BeforeValidator, Field, model_validator
 from torch import Tensor, nn
 
@@ -33,9 +37,7 @@ Bits = Annotated[
 ]
 Count = Annotated[int, Field(ge=1)]
 
-CALIBRATION_STEPS = (
-    30  # training-mode batches from which an activation scale is initialised, then it is learned
-)
+__all__ = ["CALIBRATION_STEPS", "FrameGather", "Network", "NetworkConfig"]  # and all below
 
 
 class NetworkConfig(Settings):
@@ -49,6 +51,9 @@ class NetworkConfig(Settings):
     positive: str | None = None  # the class that raises the alarm; None: no binary decision
     frames: Count = 8
     size: Annotated[int, Field(ge=8)] = 64  # pixels, height and width
+    transform: TransformConfig = Field(
+        default_factory=lambda known: TransformConfig.of(known.get("frames", 8), known.get("size", 64))
+    )
     widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (
         16,
         16,
@@ -69,8 +74,18 @@ class NetworkConfig(Settings):
     def _tsn_never_shifts(cls, values: dict) -> dict:
         return {"shift": "none", **values} if values.get("name") == "tsn-lite" else values
 
+    @model_validator(mode="before")
+    @classmethod
+    def _shape_of_the_transform(cls, values: dict) -> dict:
+        """A transform alone also gives frames and size; None stands for the plain one."""
+        if values.get("transform") is None:
+            return {key: value for key, value in values.items() if key != "transform"}
+        transform = TransformConfig.model_validate(values["transform"])
+        return {"frames": transform.num_frames, "size": transform.crop_size} | values
+
     @model_validator(mode="after")
     def _fits_together(self) -> "NetworkConfig":
+        self._fits_transform()
         if len(set(self.classes)) != len(self.classes):
             raise UsageError(f"classes={self.classes} names a class twice; give each class one name")
         if self.positive is not None and self.positive not in self.classes:
@@ -91,6 +106,14 @@ class NetworkConfig(Settings):
                     f"widths={self.widths}: {width} channels do not divide by shift_share={self.shift_share}"
                 )
         return self
+
+    def _fits_transform(self) -> None:
+        given = (self.transform.num_frames, self.transform.crop_size)
+        if given != (self.frames, self.size):
+            raise UsageError(
+                f"transform: num_frames={given[0]} and crop_size={given[1]} must equal frames={self.frames} and "
+                f"size={self.size}; leave out one pair or correct it"
+            )
 
     @property
     def precision(self) -> str:
@@ -113,118 +136,6 @@ class NetworkConfig(Settings):
         }[self.shift]
 
 
-class PixelQuant(Uint8ActPerTensorFixedPoint):
-    """Unsigned 8 bit at the constant scale 2^-8: pixel/256 passes through unchanged."""
-
-    scaling_impl_type = ScalingImplType.CONST
-    scaling_init = 1.0
-
-
-class FrameGather(nn.Module):
-    """Output frame t: the concatenated channel ranges of frames t*stride_t + offset; zero outside the clip.
-
-    (N*frames, C, H, W) becomes (N*ceil(frames/stride_t), total width of `groups`, H, W).
-    """
-
-    def __init__(self, groups: tuple[tuple[int, int, int], ...], frames: int, stride_t: int = 1) -> None:
-        super().__init__()
-        self.groups = groups
-        self.frames = frames
-        self.stride_t = stride_t
-
-    def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():
-            return self._node(x)
-        clips = x.unflatten(0, (-1, self.frames))
-        return torch.cat([self._part(clips, *group) for group in self.groups], dim=2).flatten(0, 1)
-
-    def _part(self, clips: Tensor, begin: int, end: int, offset: int) -> Tensor:
-        padding = (0, 0) * 3 + (max(0, -offset), max(0, offset))
-        start = max(0, offset)
-        return F.pad(clips[:, :, begin:end], padding)[:, start : start + self.frames : self.stride_t]
-
-    def _node(self, x: Tensor) -> Tensor:
-        channels = sum(end - begin for begin, end, _ in self.groups)
-        return torch.onnx.ops.symbolic(
-            "framegate.hls.finn_ops::FrameGather",
-            (x,),
-            {
-                "groups": [number for group in self.groups for number in group],
-                "stride_t": self.stride_t,
-                "frames": self.frames,
-                "data_layout": "NCHW",
-            },
-            dtype=x.dtype,
-            shape=(-(-self.frames // self.stride_t), channels, *x.shape[2:]),
-            version=1,
-        )
-
-
-class FrameMean(nn.Module):
-    """(N*frames, K) becomes (N, K): the sum over a clip's frames times 2^-ceil(log2(frames))."""
-
-    def __init__(self, frames: int) -> None:
-        super().__init__()
-        self.frames = frames
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self._sum(x) * _inverse_power_of_two(self.frames)
-
-    def _sum(self, x: Tensor) -> Tensor:
-        if not torch.compiler.is_exporting():
-            return x.unflatten(0, (-1, self.frames)).sum(dim=1)
-        return torch.onnx.ops.symbolic(
-            "framegate.hls.finn_ops::FrameMean",
-            (x,),
-            {"frames": self.frames, "data_layout": "NC"},
-            dtype=x.dtype,
-            shape=(1, x.shape[1]),
-            version=1,
-        )
-
-
-class SpatialMean(nn.Module):
-    """(N, C, H, W) becomes (N, C): the sum over a frame's pixels times 2^-ceil(log2(H*W))."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (x.sum((2, 3), keepdim=True) * _inverse_power_of_two(x.shape[2] * x.shape[3])).flatten(1)
-
-
-def _inverse_power_of_two(count: int) -> float:
-    return 2.0 ** -math.ceil(math.log2(count))
-
-
-def _conv(channels: int, outputs: int, kernel: int, stride: int, bits: int | None) -> nn.Module:
-    shape = {"kernel_size": kernel, "stride": stride, "padding": kernel // 2, "bias": False}
-    if bits is None:
-        return nn.Conv2d(channels, outputs, **shape)  # type: ignore[arg-type]
-    quantizer = {"weight_quant": Int8WeightPerTensorFixedPoint, "weight_bit_width": bits}
-    return qnn.QuantConv2d(channels, outputs, **shape, **quantizer)
-
-
-def _linear(features: int, outputs: int, bits: int | None) -> nn.Module:
-    if bits is None:
-        return nn.Linear(features, outputs, bias=False)
-    quantizer = {"weight_quant": Int8WeightPerTensorFixedPoint, "weight_bit_width": bits}
-    return qnn.QuantLinear(features, outputs, bias=False, **quantizer)
-
-
-def _relu(bits: int | None) -> nn.Module:
-    if bits is None:
-        return nn.ReLU()
-    return qnn.QuantReLU(
-        act_quant=Uint8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=CALIBRATION_STEPS
-    )
-
-
-def _identity(bits: int | None) -> nn.Module:
-    if bits is None:
-        return nn.Identity()
-    return qnn.QuantIdentity(
-        act_quant=Int8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=2 * CALIBRATION_STEPS
-    )  # twice: one instance sees both branches of a residual block in each step
-
-
 class ResidualBlock(nn.Module):
     """Gather, 3x3, ReLU, 3x3 beside a shortcut; both branches share one quantizer, so that integers add."""
 
@@ -233,18 +144,18 @@ class ResidualBlock(nn.Module):
         weights, acts = config.weight_bits, config.act_bits
         groups = config.gather_groups(channels)
         self.gather = FrameGather(groups, config.frames) if groups else nn.Identity()
-        self.conv1 = _conv(channels, outputs, 3, stride, weights)
+        self.conv1 = conv(channels, outputs, 3, stride, weights)
         self.norm1 = nn.BatchNorm2d(outputs)
-        self.relu1 = _relu(acts)
-        self.conv2 = _conv(outputs, outputs, 3, 1, weights)
+        self.relu1 = relu(acts)
+        self.conv2 = conv(outputs, outputs, 3, 1, weights)
         self.norm2 = nn.BatchNorm2d(outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != outputs:
             self.shortcut = nn.Sequential(
-                _conv(channels, outputs, 1, stride, weights), nn.BatchNorm2d(outputs)
+                conv(channels, outputs, 1, stride, weights), nn.BatchNorm2d(outputs)
             )
-        self.joint = _identity(acts)
-        self.relu2 = _relu(acts)
+        self.joint = identity(acts)
+        self.relu2 = relu(acts)
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.relu1(self.norm1(self.conv1(self.gather(x))))
@@ -261,9 +172,9 @@ class Network(nn.Module):
         widths = config.widths
         quantized = config != config.as_float()
         self.pixels = qnn.QuantIdentity(act_quant=PixelQuant, bit_width=8) if quantized else nn.Identity()
-        self.stem = _conv(3, widths[0], 3, config.strides[0], config.edge_bits)
+        self.stem = conv(3, widths[0], 3, config.strides[0], config.edge_bits)
         self.stem_norm = nn.BatchNorm2d(widths[0])
-        self.stem_relu = _relu(config.act_bits)
+        self.stem_relu = relu(config.act_bits)
         self.stages = nn.Sequential(
             *(
                 ResidualBlock(config, channels, outputs, stride)
@@ -271,7 +182,7 @@ class Network(nn.Module):
             )
         )
         self.spatial_mean = SpatialMean()
-        self.head = _linear(widths[-1], len(config.classes), config.edge_bits)
+        self.head = linear(widths[-1], len(config.classes), config.edge_bits)
         self.frame_mean = FrameMean(config.frames)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,5 +19,6 @@ class Settings(BaseModel):
             wrong = "; ".join(
                 f"{'.'.join(map(str, e['loc'])) or type(self).__name__}={e['input']!r}: {e['msg']}"
                 for e in error.errors(include_url=False)
+                if e["type"] != "default_factory_not_called"  # of what follows from a wrong option
             )
             raise UsageError(f"{wrong}; correct it in the configuration or the option of that name") from None
