@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MobileNetV1 as a frame network: depthwise separable blocks, TensorFlow's SAME padding, a shift before each."""
+
+from typing import TYPE_CHECKING
+
+from framegate.quant.layers import FrameGather, conv, depthwise, relu
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from framegate.quant.networks import NetworkConfig
+
+# Of the paper, for alpha = 1: the stem, then 13 blocks.
+WIDTHS = (32, 64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
+STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+
+
+def widths(alpha: float) -> tuple[int, ...]:
+    """Channels of the stem and of each block, rounded down as Keras does."""
+    return tuple(int(width * alpha) for width in WIDTHS)
+
+
+def same_padding(stride: int) -> tuple[nn.Module, int]:
+    """What stands before a 3x3 convolution, and its own padding: pictures of even size at stride 2 get it on
+    the right and at the bottom only.
+    """
+    return (nn.Identity(), 1) if stride == 1 else (nn.ZeroPad2d((0, 1, 0, 1)), 0)
+
+
+class SeparableBlock(nn.Module):
+    """Gather, depthwise 3x3, BatchNorm, ReLU, pointwise 1x1, BatchNorm, ReLU."""
+
+    def __init__(
+        self, config: "NetworkConfig", channels: int, outputs: int, stride: int, *, shifts: bool
+    ) -> None:
+        super().__init__()
+        bits, scales = config.weight_bits, config.weight_scales
+        groups = config.gather_groups(channels) if shifts else ()
+        self.gather = FrameGather(groups, config.frames) if groups else nn.Identity()
+        self.pad, padding = same_padding(stride)
+        self.depthwise = depthwise(channels, 3, stride, bits, padding=padding, scales=scales)
+        self.norm1 = nn.BatchNorm2d(channels, eps=config.norm_eps)
+        self.relu1 = relu(config.act_bits)
+        self.pointwise = conv(channels, outputs, 1, 1, bits, scales=scales)
+        self.norm2 = nn.BatchNorm2d(outputs, eps=config.norm_eps)
+        self.relu2 = relu(config.act_bits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu1(self.norm1(self.depthwise(self.pad(self.gather(x)))))
+        return self.relu2(self.norm2(self.pointwise(x)))
