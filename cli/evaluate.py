@@ -20,11 +20,13 @@ def command(
     json: Json = False,
 ) -> None:
     """Run the network on real videos: accuracy, AUC, F1, precision, recall; the prediction for each clip."""
+    from framegate.quant import threshold
     from framegate.quant.clips import find_clips
-    from framegate.quant.metrics import evaluate, threshold_beside
+    from framegate.quant.metrics import evaluate
     from framegate.quant.networks import find
 
-    result = evaluate(find(model), find_clips(clips), model, threshold_beside(Path(model)))
+    network = find(model)
+    result = evaluate(network, find_clips(clips), model, threshold.of_model(model, network.config))
     show(result, _lines(result), json)
 
 

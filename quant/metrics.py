@@ -1,133 +1,408 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a network is on clips: accuracy and confusion, and AUC, F1, precision and recall of its alarm."""
+"""How good a network is on clips: its classes, its alarm, and how sure that is.
 
-from collections.abc import Sequence
+Every figure of the alarm is of its score, a logit (see `framegate.quant.threshold`). Confidence intervals come from
+drawing sources, not clips. A figure that the clips cannot give (AUC with one side only) is None.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from framegate.errors import UsageError
-from framegate.files import read_json
+from framegate.quant.bootstrap import DRAWS, Resample, interval, rates
 from framegate.quant.clips import Clip, decode_all
 from framegate.quant.networks import Network, NetworkConfig, logits
+from framegate.quant.threshold import Choice, Thresholds, alarms_of
+from sklearn import metrics as measure
 from torch import Tensor
-from torchmetrics.functional import confusion_matrix, f1_score, precision, recall
-from torchmetrics.functional.classification import binary_auroc, multiclass_auroc
 
-NO_LABELS = dict.fromkeys(("auc", "f1", "precision_score", "recall", "accuracy", "confusion"))
+HEADLINE = ("accuracy", "auc", "f1", "precision_score", "recall")  # what other programs read
 
 
-def alarm_scores(values: Tensor, config: NetworkConfig) -> Tensor:
-    """The probability (N,) of the positive class from logits (N, K)."""
-    assert config.positive is not None
-    return values.softmax(1)[:, config.classes.index(config.positive)]
+def class_scores(values: Tensor | np.ndarray, config: NetworkConfig) -> np.ndarray:
+    """The alarm score of every class: logits (N, K) to logits (N, K), float64.
 
-
-def scores(values: Tensor, targets: Tensor, config: NetworkConfig, threshold: float = 0.5) -> dict[str, Any]:
-    """Figures for logits (N, K) and class indices (N,).
-
-    With a positive class AUC, F1, precision and recall are of the alarm (its probability >= `threshold`);
-    without one they are means over the classes. AUC is None when only one side is present.
+    With independent labels a class's own logit, else how far it is above the best other one.
     """
-    classes = len(config.classes)
-    many: Any = {"task": "multiclass", "num_classes": classes}
-    found = {
-        "accuracy": (values.argmax(1) == targets).float().mean().item(),
-        "confusion": _confusion(targets, values.argmax(1), classes),
+    table = np.asarray(values, dtype=np.float64)
+    if is_independent(config):
+        return table
+    order = np.sort(table, axis=1)
+    best_other = np.where(table == order[:, -1:], order[:, -2:-1], order[:, -1:])
+    return table - best_other
+
+
+def alarm_scores(values: Tensor | np.ndarray, config: NetworkConfig) -> np.ndarray:
+    """The alarm score (N,), a logit, of the positive class from logits (N, K)."""
+    assert config.positive is not None
+    return class_scores(values, config)[:, config.classes.index(config.positive)]
+
+
+def is_independent(config: NetworkConfig) -> bool:
+    """Whether each class is a decision of its own."""
+    return getattr(config, "labels", "single") == "independent"
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Figures by name, and what they are in each draw of the sources (empty without sources)."""
+
+    values: dict[str, float | None]
+    draws: dict[str, np.ndarray]
+
+    def intervals(self) -> dict[str, list[float]]:
+        """[low, high] of every figure that the draws give."""
+        found = {name: interval(values) for name, values in self.draws.items()}
+        return {name: ends for name, ends in found.items() if ends is not None}
+
+    def plain(self) -> dict[str, Any]:
+        """The values, and the intervals beside them."""
+        intervals = self.intervals()
+        return {**self.values, **({"intervals": intervals} if intervals else {})}
+
+
+def binary_figures(
+    scores: np.ndarray,
+    truth: np.ndarray,
+    sources: Sequence[str] | None,
+    threshold: float | np.ndarray = 0.0,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Figures of an alarm at scores (N,) >= `threshold` against truth (N,), bool, one threshold or one per clip.
+
+    Each of AUC, average precision, F1, precision, recall, specificity and accuracy is {"value", "interval"}, the
+    interval over `sources` (N,): [low, high], or None without them. Draws that lack one side are left out and
+    counted as "degenerate". Also "confusion": [[quiet and right, false alarm], [missed, found]], "clips",
+    "sources", "draws". Scores of several folds may be pooled: the threshold is then one per clip.
+    """
+    scores, truth = np.asarray(scores, dtype=np.float64), np.asarray(truth, dtype=bool)
+    raised = scores >= threshold
+    drawn = Resample.of(sources, draws, seed) if sources is not None and len(truth) else None
+    found = _ranked(scores, truth, drawn), _decided(raised, truth, drawn)
+    values = found[0].values | found[1].values
+    intervals = found[0].intervals() | found[1].intervals()
+    result: dict[str, Any] = {
+        name: {"value": value, "interval": intervals.get(name)} for name, value in values.items()
     }
-    if config.positive is not None:
-        truth = targets == config.classes.index(config.positive)
-        return found | alarm(alarm_scores(values, config), truth, threshold)
-    mean = many | {"average": "macro"}
-    return found | {
-        "auc": multiclass_auroc(values.softmax(1), targets, classes).item()
-        if len(targets.unique()) == classes
-        else None,
-        "f1": f1_score(values, targets, **mean).item(),
-        "precision_score": float(precision(values, targets, **mean)),
-        "recall": float(recall(values, targets, **mean)),
+    result |= {"confusion": _confusion(raised, truth), "clips": len(truth)}
+    if drawn is None:
+        return result
+    degenerate = int((~drawn.whole(truth)).sum())
+    return result | {"sources": drawn.sources, "draws": draws, "degenerate": degenerate}
+
+
+def _ranked(scores: np.ndarray, truth: np.ndarray, drawn: Resample | None) -> Figures:
+    """What does not depend on a threshold."""
+    if truth.all() or not truth.any():
+        return Figures({"auc": None, "average_precision": None}, {})
+    values: dict[str, float | None] = {
+        "auc": float(measure.roc_auc_score(truth, scores)),
+        "average_precision": float(measure.average_precision_score(truth, scores)),
+    }
+    if drawn is None:
+        return Figures(values, {})
+    draws = {
+        "auc": drawn.auc(scores, truth),
+        "average_precision": drawn.average_precision(scores, truth),
+    }
+    return Figures(values, draws)
+
+
+def _decided(raised: np.ndarray, truth: np.ndarray, drawn: Resample | None) -> Figures:
+    """What follows from yes and no; draws with one side only count where all clips are of that side."""
+    values: dict[str, float | None] = {
+        "f1": float(measure.f1_score(truth, raised, zero_division=0)),
+        "precision_score": float(measure.precision_score(truth, raised, zero_division=0)),
+        "recall": float(measure.recall_score(truth, raised, zero_division=0)),
+        "specificity": float(measure.recall_score(~truth, ~raised, zero_division=0)),
+        "accuracy": float(measure.accuracy_score(truth, raised)),
+    }
+    if drawn is None:
+        return Figures(values, {})
+    draws = rates(drawn.counts(raised, truth))
+    if truth.any() and not truth.all():
+        draws = {name: np.where(drawn.whole(truth), found, np.nan) for name, found in draws.items()}
+    return Figures(values, draws)
+
+
+def _confusion(raised: np.ndarray, truth: np.ndarray) -> list[list[int]]:
+    return measure.confusion_matrix(truth, raised, labels=[False, True]).tolist()
+
+
+def scores(
+    values: Tensor | np.ndarray,
+    targets: Tensor | np.ndarray,
+    config: NetworkConfig,
+    thresholds: Thresholds | None = None,
+    sources: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Figures for logits (N, K) and class indices (N,), or with independent labels a bool (N, K).
+
+    With a positive class AUC, F1, precision and recall are of its alarm; without one they are means over the
+    classes. With `sources` (N,) "intervals" has [low, high] of the figures.
+    """
+    table, thresholds = np.asarray(values, dtype=np.float64), thresholds or {}
+    truth = _truth(targets, config)
+    drawn = Resample.of(sources) if sources is not None else None
+    margins = class_scores(table, config)
+    limits = np.array([thresholds.get(name, Choice()).logit for name in config.classes])
+    said = _decisions(table, margins, limits, config)
+    each = {
+        name: _together(_ranked(margins[:, k], truth[:, k], drawn), _decided(said[:, k], truth[:, k], drawn))
+        for k, name in enumerate(config.classes)
+    }
+    mean = _macro(list(each.values()))
+    whole = _of_all_classes(table, truth, said, config, drawn)
+    found: dict[str, Any] = {
+        **mean.values,
+        **whole.values,
+        "intervals": mean.intervals() | whole.intervals(),
         "threshold": None,
+        "confusion": None if is_independent(config) else _class_confusion(said, truth),
+        "per_class": {
+            name: {
+                **figures.plain(),
+                "clips": int(truth[:, k].sum()),
+                "confusion": _confusion(said[:, k], truth[:, k]),
+            }
+            for k, (name, figures) in enumerate(each.items())
+        },
+        "macro": mean.plain(),
     }
+    if is_independent(config):
+        for name, limit in zip(config.classes, limits, strict=True):
+            found["per_class"][name]["threshold"] = Choice(limit).probability
+    if config.positive is None:
+        return found
+    k = config.classes.index(config.positive)
+    return found | _alarm(
+        margins[:, k], truth[:, k], sources, thresholds.get(config.positive, Choice()), found["intervals"]
+    )
 
 
-def _confusion(targets: Tensor, predicted: Tensor, classes: int) -> list[list[int]]:
-    return confusion_matrix(predicted, targets, task="multiclass", num_classes=classes).tolist()
-
-
-def alarm(probability: Tensor, truth: Tensor, threshold: float) -> dict[str, Any]:
-    """Figures of an alarm at `probability` (N,) >= `threshold` against `truth` (N,), bool."""
-    raised, truth = (probability >= threshold).long(), truth.long()
+def _alarm(
+    margins: np.ndarray,
+    truth: np.ndarray,
+    sources: Sequence[str] | None,
+    choice: Choice,
+    intervals: dict[str, list[float]],
+) -> dict[str, Any]:
+    """The alarm's figures, in front and as "alarm"; in front, accuracy stays that of the classes."""
+    found = binary_figures(margins, truth, sources, choice.logit)
+    names = [name for name, entry in found.items() if isinstance(entry, dict)]
+    own = {name: found[name]["interval"] for name in names if found[name]["interval"] is not None}
+    values = {name: found.pop(name)["value"] for name in names}
+    shared = [name for name in names if name != "accuracy"]
+    plain = {"threshold": choice.probability, "logit": choice.logit, "chosen_by": choice.chosen_by}
     return {
-        "auc": binary_auroc(probability, truth).item() if len(truth.unique()) == 2 else None,
-        "f1": f1_score(raised, truth, task="binary").item(),
-        "precision_score": float(precision(raised, truth, task="binary")),
-        "recall": float(recall(raised, truth, task="binary")),
-        "threshold": threshold,
+        **{name: values[name] for name in shared},
+        "intervals": intervals | {name: own[name] for name in shared if name in own},
+        "threshold": choice.probability,
+        "alarm": {**values, **plain, **found, "intervals": own},
     }
 
 
-def best_threshold(probability: Tensor, truth: Tensor) -> float:
-    """The threshold of the highest F1: half-way between two scores, the middle one among equals."""
-    edges = torch.cat([torch.zeros(1), probability.unique(), torch.ones(1)])
-    candidates = (edges[1:] + edges[:-1]) / 2
-    f1 = torch.stack([f1_score((probability >= c).long(), truth.long(), task="binary") for c in candidates])
-    best = (f1 == f1.max()).nonzero().flatten()
-    return candidates[best[len(best) // 2]].item()
+def _truth(targets: Tensor | np.ndarray, config: NetworkConfig) -> np.ndarray:
+    given = np.asarray(targets)
+    return given.astype(bool) if given.ndim == 2 else given[:, None] == np.arange(len(config.classes))
 
 
-def threshold_beside(checkpoint: Path) -> float:
-    """The alarm threshold that training chose for a checkpoint file; 0.5 when there is none beside it."""
-    file = checkpoint.with_name("threshold.json")
-    if not file.is_file():
-        return 0.5
-    return float(read_json(file, "delete it, or train again")["threshold"])
+def _decisions(
+    table: np.ndarray, margins: np.ndarray, limits: np.ndarray, config: NetworkConfig
+) -> np.ndarray:
+    """Which classes the network says, bool (N, K)."""
+    if is_independent(config):
+        return margins >= limits
+    return table.argmax(axis=1)[:, None] == np.arange(len(config.classes))
+
+
+def _together(*parts: Figures) -> Figures:
+    values = {name: value for part in parts for name, value in part.values.items()}
+    return Figures(values, {name: draws for part in parts for name, draws in part.draws.items()})
+
+
+def _macro(each: list[Figures]) -> Figures:
+    """Means over the classes; None as soon as one class cannot give the figure."""
+    values: dict[str, float | None] = {}
+    draws: dict[str, np.ndarray] = {}
+    for name in ("auc", "average_precision", "f1", "precision_score", "recall"):
+        found = [figures.values[name] for figures in each]
+        values[name] = None if None in found else float(np.mean(np.array(found, dtype=float)))
+        if all(name in figures.draws for figures in each):
+            draws[name] = np.mean([figures.draws[name] for figures in each], axis=0)
+    return Figures(values, draws)
+
+
+def _of_all_classes(
+    table: np.ndarray, truth: np.ndarray, said: np.ndarray, config: NetworkConfig, drawn: Resample | None
+) -> Figures:
+    """Accuracy (top 1) and top 5; with independent labels the share of right answers, and of clips all right."""
+    right = said == truth
+    if is_independent(config):
+        parts = {"accuracy": right.mean(axis=1), "exact_match": right.all(axis=1).astype(float)}
+    else:
+        best = np.argsort(-table, axis=1, kind="stable")[:, :5]
+        parts = {
+            "accuracy": right.all(axis=1).astype(float),
+            "top5": np.take_along_axis(truth, best, axis=1).any(axis=1).astype(float),
+        }
+    draws = {name: drawn.mean(values) for name, values in parts.items()} if drawn is not None else {}
+    return Figures({name: float(values.mean()) for name, values in parts.items()}, draws)
+
+
+def _class_confusion(said: np.ndarray, truth: np.ndarray) -> list[list[int]]:
+    """Rows: the class it was; columns: the class that the network said."""
+    classes = np.arange(truth.shape[1])
+    return measure.confusion_matrix(truth.argmax(axis=1), said.argmax(axis=1), labels=classes).tolist()
 
 
 def evaluate(
-    network: Network, clips: Sequence[Clip], model: str, threshold: float = 0.5, cache: Path | None = None
+    network: Network,
+    clips: Sequence[Clip],
+    model: str,
+    thresholds: Thresholds | None = None,
+    cache: Path | None = None,
 ) -> dict[str, Any]:
     """The figures of `network`, called `model`, on clips, with its prediction for each.
 
     Labels are the network's classes, or 0 and 1 for the alarm; without labels the figures are None.
-    Raises UsageError for other labels and for videos that cannot be decoded.
+    Raises UsageError for other labels, videos that cannot be decoded and logits that are not numbers.
     """
+    return report(network.config, clips, clip_logits(network, clips, cache), model, thresholds)
+
+
+def clip_logits(network: Network, clips: Sequence[Clip], cache: Path | None = None) -> Tensor:
+    """Logits (N, K) of clips. Raises UsageError naming a clip whose logits are not numbers."""
     config = network.config
-    values = logits(network, decode_all(clips, config.frames, config.size, cache))
+    return finite(logits(network, decode_all(clips, config.frames, config.size, cache)), clips)
+
+
+def finite(values: Tensor, clips: Sequence[Clip]) -> Tensor:
+    """`values` (N, K) if they are all numbers. Raises UsageError naming the first clip with one that is not."""
+    wrong = (~torch.isfinite(values)).any(dim=1).nonzero().flatten().tolist()
+    if wrong:
+        raise UsageError(
+            f"{clips[wrong[0]].path}: the network gives {values[wrong[0]].tolist()}, which are no numbers; its "
+            f"weights are broken, train it again with a lower rate"
+        )
+    return values
+
+
+def report(
+    config: NetworkConfig,
+    clips: Sequence[Clip],
+    values: Tensor,
+    model: str,
+    thresholds: Thresholds | None = None,
+) -> dict[str, Any]:
+    """What `evaluate` returns, for logits (N, K) that are there already."""
+    thresholds = thresholds or {}
     return {
         "model": model,
         "precision": config.precision,
         "clips": len(clips),
         "classes": list(config.classes),
-        **figures(values, clips, config, threshold),
-        "predictions": [
-            {
-                "path": str(clip.path),
-                "label": clip.label,
-                "prediction": config.classes[row.argmax()],
-                "logits": row.tolist(),
-            }
-            for clip, row in zip(clips, values, strict=True)
-        ],
+        **figures(values, clips, config, thresholds),
+        "predictions": list(_predictions(values, clips, config, thresholds)),
     }
 
 
-def figures(values: Tensor, clips: Sequence[Clip], config: NetworkConfig, threshold: float) -> dict[str, Any]:
+def _predictions(
+    values: Tensor, clips: Sequence[Clip], config: NetworkConfig, thresholds: Thresholds
+) -> Iterator[dict[str, Any]]:
+    alarms = {name: config.classes.index(name) for name in alarms_of(config)}
+    limits = {name: thresholds.get(name, Choice()).logit for name in alarms}
+    for clip, row, margins in zip(clips, values, class_scores(values, config), strict=True):
+        raised = [name for name, k in alarms.items() if margins[k] >= limits[name]]
+        entry = {
+            "path": str(clip.path),
+            "label": shown_label(clip),
+            "prediction": config.classes[int(row.argmax())],
+            "logits": row.tolist(),
+        }
+        if config.positive is not None:
+            entry["alarm"] = config.positive in raised
+        if is_independent(config):
+            entry["alarms"] = raised
+        yield entry
+
+
+def figures(
+    values: Tensor, clips: Sequence[Clip], config: NetworkConfig, thresholds: Thresholds | None = None
+) -> dict[str, Any]:
     """`scores` if the labels are the network's classes, the alarm's if they are 0 and 1, None without labels.
 
-    Raises UsageError for other labels.
+    Raises UsageError for other labels, for a part of the clips without any, and for several labels where the
+    network tells one.
     """
-    labels = {clip.label for clip in clips}
-    if labels == {None}:
-        return {**NO_LABELS, "threshold": threshold if config.positive else None}
-    if labels <= set(config.classes):
-        targets = torch.tensor([config.classes.index(str(clip.label)) for clip in clips])
-        return scores(values, targets, config, threshold)
-    if labels <= {"0", "1"} and config.positive is not None:
-        truth = torch.tensor([clip.label == "1" for clip in clips])
-        probability = alarm_scores(values, config)
-        right = ((probability >= threshold) == truth).float().mean().item()
-        return {"accuracy": right, "confusion": None, **alarm(probability, truth, threshold)}
-    raise UsageError(
-        f"classes {sorted(map(str, labels))}: the network knows {list(config.classes)}"
-        f"{', or 0 and 1 for its alarm' if config.positive else ''}; rename the class folders"
-    )
+    thresholds = thresholds or {}
+    sources = [clip.source for clip in clips]
+    truth = alarm_truth(clips, config)
+    if truth is not None:
+        choice = thresholds.get(str(config.positive), Choice())
+        found = _alarm(alarm_scores(values, config), truth, sources, choice, {})
+        accuracy = found["alarm"]["accuracy"]
+        return {"accuracy": accuracy, "confusion": None, **found, "intervals": found["alarm"]["intervals"]}
+    targets = class_targets(clips, config)
+    if targets is None:
+        choice = thresholds.get(str(config.positive), Choice())
+        nothing = dict.fromkeys((*HEADLINE, "confusion"))
+        return {**nothing, "threshold": choice.probability if config.positive is not None else None}
+    return scores(values, targets, config, thresholds, sources)
+
+
+def alarm_truth(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | None:
+    """For clips labelled 0 and 1, which of them are the alarm's, bool (N,); None for other labels."""
+    found = [labels_of_clip(clip) for clip in clips]
+    plain = {labels for labels in found if labels is not None}
+    if not plain or not plain <= {("0",), ("1",)} or len(plain) < len(set(found)):
+        return None
+    if config.positive is None or plain <= {(name,) for name in config.classes}:
+        return None
+    return np.array([labels == ("1",) for labels in found])
+
+
+def class_targets(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | None:
+    """Class indices (N,), or with independent labels a bool (N, K); None for clips without labels.
+
+    Raises UsageError as `figures` does.
+    """
+    found = [labels_of_clip(clip) for clip in clips]
+    if all(labels is None for labels in found):
+        return None
+    for clip, labels in zip(clips, found, strict=True):
+        if labels is None:
+            raise UsageError(f"{clip.path}: has no label, other clips have; label all of them or none")
+    unknown = {name for labels in found for name in labels or ()} - set(config.classes)
+    if unknown:
+        every = sorted({name for labels in found for name in labels or ()})
+        raise UsageError(
+            f"classes {every}: the network knows {list(config.classes)}"
+            f"{', or 0 and 1 for its alarm' if config.positive else ''}; rename the class folders"
+        )
+    if is_independent(config):
+        return np.array([[name in (labels or ()) for name in config.classes] for labels in found])
+    for clip, labels in zip(clips, found, strict=True):
+        if labels is None or len(labels) != 1:
+            raise UsageError(
+                f"{clip.path}: has the labels {list(labels or ())}, the network tells one of several classes; give one "
+                f'label per clip, or a network with labels="independent"'
+            )
+    return np.array([config.classes.index(labels[0]) for labels in found if labels])
+
+
+def labels_of_clip(clip: Clip) -> tuple[str, ...] | None:
+    """The labels of a clip; None for one without any."""
+    found = clip.labels if hasattr(clip, "labels") else clip.label
+    return (found,) if isinstance(found, str) else found
+
+
+def shown_label(clip: Clip) -> str | None:
+    """A clip's labels in one word."""
+    labels = labels_of_clip(clip)
+    return None if labels is None else "+".join(labels)

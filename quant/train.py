@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json, write_text
+from framegate.quant import threshold as thresholds
 from framegate.quant.clips import Clip, decode_all, find_clips, labels_of
-from framegate.quant.metrics import alarm_scores, best_threshold, evaluate, scores
+from framegate.quant.metrics import alarm_scores, evaluate, scores
 from framegate.quant.networks import (
     CALIBRATION_STEPS,
     Network,
@@ -347,18 +348,20 @@ def _report(
     baseline: Network, network: Network, held_out: Sequence[Clip], test: Path | None, run: Path
 ) -> dict[str, Any]:
     """Choose the threshold on the validation clips, write it, and measure both networks."""
-    threshold, config = 0.5, network.config
+    chosen: dict[str, thresholds.Choice] = {}
+    config = network.config
     if config.positive is not None:
         examples = _examples(held_out, config, run)
         truth = examples.targets == config.classes.index(config.positive)
-        threshold = best_threshold(alarm_scores(logits(network, examples.pixels), config), truth)
-        write_json(run / "threshold.json", {"positive": config.positive, "threshold": threshold})
+        if truth.any() and not truth.all():
+            found = thresholds.sweep(alarm_scores(logits(network, examples.pixels), config), truth.numpy())
+            chosen[config.positive] = thresholds.choose(found, thresholds.Rule())
+        thresholds.save(run / thresholds.FILE, config, chosen)
     sets = {"validation": held_out} | ({"test": find_clips(test, config.classes)} if test is not None else {})
     metrics: dict[str, Any] = {}
     for precision, measured in (("float", baseline), ("quantized", network)):
         metrics[precision] = {
-            name: evaluate(measured, clips, str(run), threshold, run / ".clips")
-            for name, clips in sets.items()
+            name: evaluate(measured, clips, str(run), chosen, run / ".clips") for name, clips in sets.items()
         }
         for figures in metrics[precision].values():
             del figures["predictions"]

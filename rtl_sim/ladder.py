@@ -198,4 +198,4 @@ def _metrics(dataflow: Dataflow, clips: Sequence[Clip], scaled: np.ndarray) -> d
     config = NetworkConfig(**dataflow.network)
     if not (labels <= set(config.classes) or (labels <= {"0", "1"} and config.positive)):
         return None
-    return figures(torch.from_numpy(scaled).float(), clips, config, threshold=0.5)
+    return figures(torch.from_numpy(scaled).float(), clips, config)

@@ -5,12 +5,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 from framegate.errors import UsageError
 from framegate.quant.clips import Clip
-from framegate.quant.metrics import alarm, best_threshold, evaluate, scores, threshold_beside
+from framegate.quant.metrics import alarm_scores, binary_figures, class_scores, evaluate, figures, scores
 from framegate.quant.networks import Network, NetworkConfig
+from framegate.quant.threshold import Choice
 
 
 def test_confusion_and_alarm_of_four_clips() -> None:
@@ -34,22 +37,83 @@ def test_without_a_positive_class_figures_are_means_over_classes() -> None:
     assert found["threshold"] is None
 
 
-def test_auc_needs_both_sides() -> None:
-    truth = torch.tensor([True, False, True])
-    assert alarm(torch.tensor([0.9, 0.1, 0.4]), truth, 0.5)["auc"] == 1.0
-    assert alarm(torch.tensor([0.9, 0.1, 0.4]), torch.ones(3).bool(), 0.5)["auc"] is None
+@pytest.mark.parametrize("seed", range(4))
+def test_an_alarm_score_is_the_distance_to_the_best_other_class(seed: int) -> None:
+    values = np.random.default_rng(seed).integers(-3, 4, (200, 4)).astype(np.float32)  # with many ties
+    config = NetworkConfig(classes=tuple("abcd"), positive="c")
+    expected = values[:, 2] - np.delete(values, 2, axis=1).max(axis=1)
+    assert np.array_equal(alarm_scores(torch.from_numpy(values), config), expected)
+    assert np.array_equal(class_scores(values, config)[:, 2], expected)
 
 
-def test_the_best_threshold_lies_between_the_sides() -> None:
-    probability = torch.tensor([0.1, 0.2, 0.3, 0.7, 0.8])
-    assert best_threshold(probability, probability > 0.5) == pytest.approx(0.5)
-    assert best_threshold(probability, probability > 0.25) == pytest.approx(0.25)
+def random_alarm(seed: int, clips: int = 60) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    rng = np.random.default_rng(seed)
+    truth = rng.random(clips) < 0.4
+    return np.round(rng.normal(size=clips) + truth, 1), truth, [f"s{n}" for n in rng.integers(0, 15, clips)]
 
 
-def test_a_threshold_beside_the_checkpoint_is_used(tmp_path: Path) -> None:
-    assert threshold_beside(tmp_path / "checkpoint.pt") == 0.5
-    (tmp_path / "threshold.json").write_text(json.dumps({"threshold": 0.3}))
-    assert threshold_beside(tmp_path / "checkpoint.pt") == 0.3
+def test_figures_of_an_alarm_are_those_of_scikit_learn() -> None:
+    values, truth, sources = random_alarm(0)
+    found = binary_figures(values, truth, sources, 0.3)
+    raised = values >= 0.3
+    assert found["auc"]["value"] == sklearn.metrics.roc_auc_score(truth, values)
+    assert found["average_precision"]["value"] == sklearn.metrics.average_precision_score(truth, values)
+    assert found["f1"]["value"] == sklearn.metrics.f1_score(truth, raised)
+    assert found["specificity"]["value"] == (~raised & ~truth).sum() / (~truth).sum()
+    assert found["confusion"] == sklearn.metrics.confusion_matrix(truth, raised).tolist()
+    for name in ("auc", "average_precision", "f1", "precision_score", "recall", "specificity", "accuracy"):
+        low, high = found[name]["interval"]
+        assert low < found[name]["value"] < high
+    assert (found["clips"], found["sources"], found["draws"]) == (60, len(set(sources)), 1000)
+    assert found == binary_figures(values, truth, sources, 0.3), "seeded"
+    json.dumps(found)
+
+
+def test_pooled_folds_have_a_threshold_each() -> None:
+    values, truth, sources = random_alarm(1)
+    limits = np.where(np.arange(60) < 30, 0.0, 10.0)
+    found = binary_figures(values, truth, sources, limits)
+    assert found["recall"]["value"] == (truth & (values >= limits)).sum() / truth.sum()
+    assert sum(found["confusion"][1]) == truth.sum()
+
+
+def test_one_side_only_gives_no_auc_but_the_other_figures() -> None:
+    found = binary_figures(np.array([1.0, -1.0, 0.5]), np.ones(3, dtype=bool), list("abc"))
+    assert found["auc"] == {"value": None, "interval": None}
+    assert found["recall"]["value"] == pytest.approx(2 / 3)
+    assert found["recall"]["interval"] is not None
+    assert found["degenerate"] == 1000
+
+
+def test_figures_of_each_class_and_their_mean_have_intervals() -> None:
+    config = NetworkConfig(classes=("a", "b", "c"))
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, 90)
+    values = rng.normal(size=(90, 3)) + 1.5 * np.eye(3)[targets]
+    found = scores(values, targets, config, sources=[str(n % 30) for n in range(90)])
+    assert set(found["per_class"]) == {"a", "b", "c"}
+    for k, name in enumerate("abc"):
+        entry = found["per_class"][name]
+        assert entry["recall"] == pytest.approx(
+            ((values.argmax(1) == k) & (targets == k)).sum() / (targets == k).sum()
+        )
+        assert entry["clips"] == (targets == k).sum()
+        assert entry["intervals"]["auc"][0] < entry["auc"] < entry["intervals"]["auc"][1]
+    assert (
+        found["macro"]["f1"]
+        == found["f1"]
+        == pytest.approx(sklearn.metrics.f1_score(targets, values.argmax(1), average="macro"))
+    )
+    low, high = found["intervals"]["auc"]
+    assert low < found["auc"] < high
+    assert found["intervals"]["accuracy"][0] < found["accuracy"] < found["intervals"]["accuracy"][1]
+
+
+def test_top_5_of_seven_classes() -> None:
+    config = NetworkConfig(classes=tuple("abcdefg"))
+    values = -np.arange(7.0)[None].repeat(7, axis=0)
+    assert scores(values, np.arange(7), config)["top5"] == pytest.approx(5 / 7)
+    assert scores(values, np.arange(7), config)["accuracy"] == pytest.approx(1 / 7)
 
 
 @pytest.fixture
@@ -82,8 +146,13 @@ def test_clips_labelled_0_and_1_are_judged_by_the_alarm(
     tiny: NetworkConfig, named: Callable[..., list[Clip]]
 ) -> None:
     network = Network(tiny.model_copy(update={"positive": "right"}))
-    assert evaluate(network, named("0", "1", "1"), "mine", threshold=0.0)["accuracy"] == pytest.approx(2 / 3)
-    assert evaluate(network, named("0", "1", "1"), "mine", threshold=1.1)["accuracy"] == pytest.approx(1 / 3)
+    always, never = {"right": Choice(-99.0)}, {"right": Choice(99.0)}
+    assert evaluate(network, named("0", "1", "1"), "mine", always)["accuracy"] == pytest.approx(2 / 3)
+    assert evaluate(network, named("0", "1", "1"), "mine", never)["accuracy"] == pytest.approx(1 / 3)
+    assert [row["alarm"] for row in evaluate(network, named("0", "1"), "mine", always)["predictions"]] == [
+        True,
+        True,
+    ]
 
 
 def test_clips_without_labels_are_predicted_only(
@@ -99,3 +168,22 @@ def test_other_labels_are_refused(tiny: NetworkConfig, named: Callable[..., list
         UsageError, match=r"^classes \['dog', 'left'\]: the network knows \['left', 'middle', 'right'\];"
     ):
         evaluate(Network(tiny), named("left", "dog"), "mine")
+
+
+def test_several_labels_of_a_clip_need_independent_ones(tiny: NetworkConfig) -> None:
+    clips = [Clip(Path("a.mp4"), ("left", "right"), "a")]
+    with pytest.raises(
+        UsageError, match=r"^a\.mp4: has the labels \['left', 'right'\], the network tells one of"
+    ):
+        figures(torch.zeros(1, 3), clips, tiny)
+
+
+def test_a_clip_whose_logits_are_no_numbers_is_named(
+    tiny: NetworkConfig, named: Callable[..., list[Clip]]
+) -> None:
+    network = Network(tiny)
+    torch.nn.init.constant_(network.head.weight, float("nan"))
+    with pytest.raises(
+        UsageError, match=r"0\.mp4: the network gives \[nan, nan, nan\], which are no numbers"
+    ):
+        evaluate(network, named("left", "right"), "mine")
