@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Decision: gathers the logits of a clip, finds the largest (lowest class wins a tie). II = 1, latency 1.
+// Decision: gathers the logits of a clip, finds the largest (lowest class wins a tie) and raises alarms: a class's
+// score >= its threshold. II = 1, latency 1. The score of a class is its logit if classes are independent, else its
+// logit minus the largest other one.
 module decide #(
-    parameter int  LANES    = 1,   // logits in one beat
-    parameter int  IN_BITS  = 16,  // bits of a logit, <= 32
-    parameter int  SIGNED   = 1,   // two's complement if 1
-    parameter int  CLASSES  = 5,   // <= 127
-    parameter int  POSITIVE = -1,  // class that raises the alarm, -1 for none
-    localparam int BEATS    = CLASSES / LANES,
-    localparam int INDEX    = BEATS > 1 ? $clog2(BEATS) : 1,
-    localparam int OUT      = 32 * (CLASSES + 1)
+    parameter int  LANES       = 1,   // logits in one beat
+    parameter int  IN_BITS     = 16,  // bits of a logit, <= 32 if signed, <= 31 if not
+    parameter int  SIGNED      = 1,   // two's complement if 1
+    parameter int  CLASSES     = 5,   // <= 127; >= 2 for an alarm of a class that is not independent
+    parameter int  POSITIVE    = -1,  // class whose alarm is in the decision, -1 for none
+    parameter int  INDEPENDENT = 0,   // 1: each class has a threshold and an alarm of its own
+    localparam int SCORE       = 34,  // bits of a threshold: the difference of two logits, or one beyond them all
+    localparam int LIMITS      = INDEPENDENT != 0 ? CLASSES : 1,
+    parameter logic [SCORE*LIMITS-1:0] THRESHOLDS = '0,  // two's complement each, class 0 lowest
+    localparam int BEATS       = CLASSES / LANES,
+    localparam int INDEX       = BEATS > 1 ? $clog2(BEATS) : 1,
+    localparam int FLAGS       = INDEPENDENT != 0 && CLASSES > 1 ? (CLASSES + 31) / 32 : 0,  // words
+    localparam int OUT         = 32 * (CLASSES + FLAGS + 1)
 ) (
     input  logic                     clk,
     input  logic                     rst,
@@ -17,20 +24,24 @@ module decide #(
     input  logic [LANES*IN_BITS-1:0] in_data,
     output logic                     out_valid,
     input  logic                     out_ready,
-    output logic [OUT-1:0]           out_data  // a 32-bit logit per class, then {alarm, class[6:0]}
+    output logic [OUT-1:0]           out_data  // 32 bits per logit, FLAGS words of alarms, {alarm, class[6:0]}
 );
+    localparam logic signed [32:0] LOWEST = 33'h1_0000_0000;
+
     logic [32*CLASSES-1:0] logits_q;
     logic signed [32:0]    best_d, best_q;  // largest logit so far
     logic [6:0]            class_d, class_q;
     logic [INDEX-1:0]      beat_q;
     logic                  valid_q, take, last;
     logic [32*LANES-1:0]   beat;  // the incoming logits, 32 bits each
+    wire                   alarm;
 
     assign in_ready  = out_ready || !valid_q;
     assign take      = in_valid && in_ready;
     assign last      = beat_q == INDEX'(BEATS - 1);
     assign out_valid = valid_q;
-    assign out_data  = {24'b0, class_q == 7'(POSITIVE) && POSITIVE >= 0, class_q, logits_q};
+    assign out_data[32*CLASSES-1:0] = logits_q;
+    assign out_data[OUT-1 -: 32]    = {24'b0, alarm, class_q};
 
     genvar lane;
     generate
@@ -71,4 +82,52 @@ module decide #(
             beat_q  <= '0;
         end
     end
+
+    generate
+        if (INDEPENDENT != 0) begin : g_independent
+            logic [CLASSES-1:0]      raised_q;
+            logic [LANES-1:0]        raised;
+            logic [SCORE*LANES-1:0]  limits;  // of the classes in this beat
+
+            assign limits = THRESHOLDS[SCORE*LANES*beat_q +: SCORE*LANES];
+            assign alarm  = POSITIVE >= 0 && raised_q[POSITIVE < 0 ? 0 : POSITIVE];
+
+            integer k;
+            always_comb begin
+                for (k = 0; k < LANES; k = k + 1)
+                    raised[k] = $signed(beat[32*k +: 32]) >= $signed(limits[SCORE*k +: SCORE]);
+            end
+            always_ff @(posedge clk) begin
+                if (take) begin
+                    if (LANES == CLASSES) raised_q <= raised;
+                    else raised_q <= {raised, raised_q[CLASSES-1 : LANES % CLASSES]};
+                end
+            end
+            if (FLAGS > 0) begin : g_flags
+                assign out_data[32*CLASSES +: 32*FLAGS] = (32*FLAGS)'(raised_q);
+            end
+        end else if (POSITIVE >= 0) begin : g_margin
+            logic signed [32:0] mine_d, mine_q, rest_d, rest_q;  // the class's logit, the largest other one so far
+
+            assign alarm = SCORE'(mine_q) - SCORE'(rest_q) >= $signed(THRESHOLDS[SCORE-1:0]);
+
+            integer k;
+            always_comb begin
+                mine_d = mine_q;
+                rest_d = beat_q == '0 ? LOWEST : rest_q;
+                for (k = 0; k < LANES; k = k + 1) begin
+                    if (32'(beat_q) * 32'(LANES) + 32'(k) == 32'(POSITIVE)) mine_d = 33'($signed(beat[32*k +: 32]));
+                    else if ($signed(beat[32*k +: 32]) > rest_d) rest_d = 33'($signed(beat[32*k +: 32]));
+                end
+            end
+            always_ff @(posedge clk) begin
+                if (take) begin
+                    mine_q <= mine_d;
+                    rest_q <= rest_d;
+                end
+            end
+        end else begin : g_none
+            assign alarm = 1'b0;
+        end
+    endgenerate
 endmodule
