@@ -119,7 +119,7 @@ class FrameMean(nn.Module):
         self.frames = frames
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._sum(x) * _inverse_power_of_two(self.frames)
+        return self._sum(x) * inverse_power_of_two(self.frames)
 
     def _sum(self, x: Tensor) -> Tensor:
         if not torch.compiler.is_exporting():
@@ -138,10 +138,10 @@ class SpatialMean(nn.Module):
     """(N, C, H, W) becomes (N, C): the sum over a frame's pixels times 2^-ceil(log2(H*W))."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x.sum((2, 3), keepdim=True) * _inverse_power_of_two(x.shape[2] * x.shape[3])).flatten(1)
+        return (x.sum((2, 3), keepdim=True) * inverse_power_of_two(x.shape[2] * x.shape[3])).flatten(1)
 
 
-def _inverse_power_of_two(count: int) -> float:
+def inverse_power_of_two(count: int) -> float:
     return 2.0 ** -math.ceil(math.log2(count))
 
 
