@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -22,6 +23,12 @@ def progress() -> Progress:
     """A progress bar on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=_ERR)
+
+
+def print_tables(tables: list[Table]) -> None:
+    """Tables for reading, on stdout."""
+    for table in tables:
+        Console(highlight=False).print(table)
 
 
 def show(result: dict[str, Any], lines: list[str], as_json: bool) -> None:

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Clips, hardware, verified simulation, bitstream and a report, in one go."""
     from framegate.pipeline import bitstream_build, compile_model, simulate_build
-    from framegate.quant.clips import find_clips
+    from framegate.quant.datasets import find_clips
     from framegate.quant.shop import demo_clips
     from framegate.rtl_sim.report import render_report
 

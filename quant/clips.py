@@ -1,162 +1,179 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real video as the network sees it: one path from file to pixels for training, evaluation and boards."""
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from framegate.errors import UsageError
 from framegate.files import whole
-from numpy.typing import NDArray
+from framegate.quant.transforms import Frames, TransformConfig, evaluation_views
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v")
-INDEX = "clips.csv"  # path,label,source in a folder of clips, instead of class folders
 REPAIR = "record or convert it again, for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A video file. Clips of one `source` (a scene, a recording) never fall on both sides of a split."""
+    """A video file. Clips of one `source` (a scene, a recording) never fall on both sides of a split.
+
+    `labels`: its classes; None where nobody said, () for none of them (which independent labels allow).
+    """
 
     path: Path
-    label: str | None
+    labels: tuple[str, ...] | None
     source: str
 
+    @property
+    def label(self) -> str | None:
+        """The class; None without labels. Several are joined by `|`, none of them is the empty string."""
+        return None if self.labels is None else "|".join(self.labels)
 
-def decode(path: Path, frames: int, size: int) -> NDArray[np.uint8]:
+
+def decode(path: Path, frames: int, size: int) -> Frames:
     """Decode a video to (frames, size, size, 3), RGB: the middle frame of each of `frames` equal segments.
 
     The shorter side is resized to `size`, then the centre is cropped; rotation metadata is applied.
     Raises UsageError naming the file when it is missing, corrupt, without pictures, or shorter than `frames`.
     """
-    with _pictures(path) as pictures:
-        count = sum(1 for _ in pictures)
-    if count < frames:
-        raise UsageError(
-            f"{path}: {count} frames can be decoded, {frames} are needed; give a longer clip or fewer frames"
-        )
-    wanted = middles(count, frames)
-    with _pictures(path) as pictures:
-        chosen = {index: _crop(picture, size) for index, picture in enumerate(pictures) if index in wanted}
-    return np.stack([chosen[index] for index in wanted])
+    return decode_views(path, TransformConfig.of(frames, size))[0]
 
 
-def middles(count: int, frames: int) -> list[int]:
-    """The frame in the middle of each of `frames` equal segments of `count` frames.
+def decode_all(clips: Sequence[Clip], config: TransformConfig, cache: Path | None = None) -> torch.Tensor:
+    """The one view of each clip that a board sees, (N, T, S, S, 3), uint8. Raises UsageError as `decode` does."""
+    return torch.from_numpy(
+        np.stack([decode_views(clip.path, config.one_view(), cache)[0] for clip in clips])
+    )
 
-    Symmetric: a clip played backwards gives the same frames backwards (middle one excepted).
+
+def decode_views(path: Path, config: TransformConfig, cache: Path | None = None) -> Frames:
+    """All views of a video, (V, T, S, S, 3): see `evaluation_views`. Raises UsageError as `decode` does."""
+    frames = wide_frames(path, config.side_size, cache)
+    try:
+        return evaluation_views(frames, config)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def wide_frames(path: Path, side: int, cache: Path | None = None) -> Frames:
+    """Every frame of a video, (N, H, W, 3), RGB, the shorter of H and W being `side`; upright.
+
+    With the folder `cache` a file is decoded once only and read through a memory map. Several processes may
+    share it, and one that is killed leaves nothing that another would take for frames.
+    Raises UsageError naming the file when it is missing, corrupt or without pictures.
     """
-    # (2k + 1) * count / (2 * frames) - 1/2, rounded, halves down here and up in the mirrored half
-    early = [-((2 * frames - (2 * k + 1) * count) // (2 * frames)) for k in range((frames + 1) // 2)]
-    return early + [count - 1 - index for index in early[: frames // 2]][::-1]
+    if cache is None or not path.exists():
+        return _decode(path, side)
+    entry = _entry(path, side, cache)
+    if (kept := _open(entry, side)) is not None:
+        return kept
+    with whole(entry) as draft, draft.open("wb") as file:
+        _decode_to(file, path, side)
+    kept = _open(entry, side)
+    return kept if kept is not None else _decode(path, side)  # someone cleared the cache meanwhile
+
+
+def _entry(path: Path, side: int, cache: Path) -> Path:
+    state = path.stat()
+    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {side}"
+    return cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+
+
+def _open(entry: Path, side: int) -> Frames | None:
+    """The frames of a cache entry; None when it is absent or damaged."""
+    try:
+        frames = np.load(entry, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    whole_frames = frames.dtype == np.uint8 and frames.ndim == 4 and min(frames.shape[1:3]) == side
+    return frames if whole_frames and len(frames) else None
+
+
+def _decode(path: Path, side: int) -> Frames:
+    frames = np.empty(_shape(path, side), np.uint8)
+    for place, frame in zip(frames, _upright(path, side), strict=True):
+        place[:] = frame
+    return frames
+
+
+def _decode_to(file: IO[bytes], path: Path, side: int) -> None:
+    """Frame by frame: a long video need not fit into memory, and a full disk is an error here, not a signal."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": _shape(path, side)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for frame in _upright(path, side):
+        file.write(frame.tobytes())
+
+
+def _shape(path: Path, side: int) -> tuple[int, int, int, int]:
+    """Frames, height and width that `_upright` gives, and 3. Files do not know their number of frames."""
+    with _pictures(path) as pictures:
+        first = next(pictures, None)
+        if first is None:
+            raise UsageError(f"{path}: no frame can be decoded; {REPAIR}")
+        width, height = _wide_size(first, side)
+        height, width = (width, height) if _turns(first) % 2 else (height, width)
+        return 1 + sum(1 for _ in pictures), height, width, 3
+
+
+def _upright(path: Path, side: int) -> Iterator[Frames]:
+    scaler = VideoReformatter()
+    with _pictures(path) as pictures:
+        size = None
+        for picture in pictures:
+            size = size or (*_wide_size(picture, side), _turns(picture))
+            small = scaler.reformat(picture, *size[:2], format="rgb24", interpolation="AREA").to_ndarray()
+            yield np.rot90(small, size[2])
+
+
+def missing_frames(path: Path, count: int) -> str | None:
+    """What to say when a video gives `count` frames, a tenth less than it promises: it was cut off."""
+    with _container(path) as container:
+        promised = container.streams.video[0].frames  # 0 where the container does not tell
+    if count < 0.9 * promised:
+        return f"{path}: {count} of its {promised} frames can be decoded: it was cut off; {REPAIR}"
+    return None
+
+
+def stream_facts(path: Path) -> tuple[float, int, int]:
+    """Frames per second, width and height that a video claims. Raises UsageError as `decode` does."""
+    with _container(path) as container:
+        stream = container.streams.video[0]
+        return float(stream.average_rate or stream.guessed_rate or 30), stream.width, stream.height
+
+
+def _wide_size(picture: av.VideoFrame, side: int) -> tuple[int, int]:
+    scale = side / min(picture.width, picture.height)
+    return max(side, round(picture.width * scale)), max(side, round(picture.height * scale))
+
+
+def _turns(picture: av.VideoFrame) -> int:
+    return round(picture.rotation / 90) % 4
 
 
 @contextmanager
 def _pictures(path: Path) -> Iterator[Iterator[av.VideoFrame]]:
+    with _container(path) as container:
+        yield container.decode(container.streams.video[0])
+
+
+@contextmanager
+def _container(path: Path) -> Iterator[av.container.InputContainer]:
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise UsageError(f"{path}: has no video stream; give a file with pictures")
-            yield container.decode(container.streams.video[0])
+            yield container
     except FileNotFoundError:
         raise UsageError(f"{path}: not there; give the path of a video file") from None
     except (av.FFmpegError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path}: not a readable video ({error}); {REPAIR}") from None
-
-
-def _crop(picture: av.VideoFrame, size: int) -> NDArray[np.uint8]:
-    scale = size / min(picture.width, picture.height)
-    width, height = (max(size, round(side * scale)) for side in (picture.width, picture.height))
-    small = picture.reformat(width=width, height=height, format="rgb24", interpolation="AREA").to_ndarray()
-    top, left = (height - size) // 2, (width - size) // 2
-    square = small[top : top + size, left : left + size]
-    return np.ascontiguousarray(np.rot90(square, round(picture.rotation / 90) % 4))
-
-
-def find_clips(path: Path, classes: Sequence[str] | None = None) -> list[Clip]:
-    """The clips of a video file, a folder of class folders, a folder of videos, or a folder with a clips.csv.
-
-    With `classes` given, a label outside them is refused. Raises UsageError when there is no video.
-    """
-    path = Path(path)
-    if path.is_file():
-        return [Clip(path, None, path.stem)]
-    if not path.is_dir():
-        raise UsageError(f"{path}: not there; give a video file or a folder of clips")
-    clips = _indexed(path) if (path / INDEX).is_file() else _class_folders(path) or _videos(path, None)
-    if not clips:
-        raise UsageError(
-            f"{path}: holds no clips; put videos ({', '.join(SUFFIXES)}) into one sub-folder per class, "
-            f"or list them in a {INDEX} with the columns path,label,source"
-        )
-    for clip in clips:
-        if classes is not None and clip.label is not None and clip.label not in classes:
-            raise UsageError(
-                f"{clip.path}: class {clip.label!r} is not one of {list(classes)}; rename or remove it"
-            )
-    return clips
-
-
-def labels_of(clips: Sequence[Clip], folder: Path) -> list[str]:
-    """The class of each clip. Raises UsageError when the clips have none, naming `folder`."""
-    labels = [clip.label for clip in clips if clip.label is not None]
-    if len(labels) < len(clips) or len(set(labels)) < 2:
-        raise UsageError(
-            f"{folder}: its clips are not in two or more classes; put them into one sub-folder per class, or "
-            f"list them in a {INDEX} with the columns path,label,source"
-        )
-    return labels
-
-
-def _videos(folder: Path, label: str | None) -> list[Clip]:
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
-    return [Clip(file, label, f"{label}/{file.stem}" if label else file.stem) for file in files]
-
-
-def _class_folders(folder: Path) -> list[Clip]:
-    inside = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    return [clip for entry in inside for clip in _videos(entry, entry.name)]
-
-
-def _indexed(folder: Path) -> list[Clip]:
-    index = folder / INDEX
-    try:
-        with index.open(newline="", encoding="utf-8-sig") as text:
-            rows = list(csv.DictReader(text))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(
-            f"{index}: not readable as CSV ({error}); save it as UTF-8 text with commas"
-        ) from None
-    for number, row in enumerate(rows, start=2):
-        if not row.get("path") or not row.get("label"):
-            raise UsageError(
-                f"{index}, line {number}: needs a path and a label; columns are path,label,source"
-            )
-        if not (folder / row["path"]).is_file():
-            raise UsageError(
-                f"{index}, line {number}: {row['path']} is not there; correct or remove the line"
-            )
-    return [Clip(folder / row["path"], row["label"], row.get("source") or row["path"]) for row in rows]
-
-
-def decode_all(clips: Sequence[Clip], frames: int, size: int, cache: Path | None = None) -> torch.Tensor:
-    """Decode `clips` to (N, frames, size, size, 3), uint8; with the folder `cache` each file once only.
-
-    Raises UsageError as `decode` does.
-    """
-    decoded = [
-        _cached(clip.path, frames, size, cache) if cache else decode(clip.path, frames, size)
-        for clip in clips
-    ]
-    return torch.from_numpy(np.stack(decoded))
 
 
 def spread(labels: Sequence[str | None], count: int | None) -> list[int]:
@@ -169,28 +186,3 @@ def spread(labels: Sequence[str | None], count: int | None) -> list[int]:
         turns.append((seen[label], index))
         seen[label] += 1
     return sorted(index for _, index in sorted(turns)[:count])
-
-
-def survey(folder: Path, frames: int) -> dict[str, Any]:
-    """Decode every clip of `folder`; return how many there are, in all and per class.
-
-    Raises UsageError at the first that cannot give `frames` frames.
-    """
-    clips = find_clips(folder)
-    for clip in clips:
-        decode(clip.path, frames, 64)
-    return {"path": str(folder), "clips": len(clips), "classes": Counter(clip.label for clip in clips)}
-
-
-def _cached(path: Path, frames: int, size: int, cache: Path) -> NDArray[np.uint8]:
-    state = path.stat() if path.exists() else None
-    if state is None:
-        return decode(path, frames, size)  # says what is wrong
-    key = f"{path.resolve()} {state.st_size} {state.st_mtime_ns} {frames} {size}"
-    entry = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
-    if entry.is_file():
-        return np.load(entry)
-    pixels = decode(path, frames, size)
-    with whole(entry) as draft:
-        np.save(draft, pixels)
-    return pixels

@@ -44,7 +44,7 @@ def alarm_scores(values: Tensor | np.ndarray, config: NetworkConfig) -> np.ndarr
 
 def is_independent(config: NetworkConfig) -> bool:
     """Whether each class is a decision of its own."""
-    return getattr(config, "labels", "single") == "independent"
+    return config.labels == "independent"
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +279,7 @@ def evaluate(
 def clip_logits(network: Network, clips: Sequence[Clip], cache: Path | None = None) -> Tensor:
     """Logits (N, K) of clips. Raises UsageError naming a clip whose logits are not numbers."""
     config = network.config
-    return finite(logits(network, decode_all(clips, config.frames, config.size, cache)), clips)
+    return finite(logits(network, decode_all(clips, config.transform, cache)), clips)
 
 
 def finite(values: Tensor, clips: Sequence[Clip]) -> Tensor:

@@ -16,7 +16,8 @@ import av
 import numpy as np
 from framegate.errors import UsageError
 from framegate.files import whole
-from framegate.quant.clips import INDEX, Clip, find_clips
+from framegate.quant.clips import Clip
+from framegate.quant.datasets import INDEX, find_clips
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 

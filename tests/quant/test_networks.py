@@ -9,7 +9,8 @@ import brevitas.nn as qnn
 import pytest
 import torch
 from framegate.errors import UsageError
-from framegate.quant.clips import decode_all, find_clips
+from framegate.quant.clips import decode_all
+from framegate.quant.datasets import find_clips
 from framegate.quant.networks import (
     FrameGather,
     Network,
@@ -198,7 +199,7 @@ def test_time_tells_take_from_put_back_and_tsn_has_none(tmp_path: Path) -> None:
     network = builtin("tsm-lite")
     config = network.config
     found = find_clips(generate(tmp_path / "fresh", 12, seed=77))
-    pixels = decode_all(found, config.frames, config.size)
+    pixels = decode_all(found, config.transform)
     targets = torch.tensor([config.classes.index(str(clip.label)) for clip in found])
     right = logits(network, pixels).argmax(1) == targets
     pair = (targets == config.classes.index("take")) | (targets == config.classes.index("put_back"))

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import UsageError
-from framegate.quant.clips import decode, find_clips
+from framegate.quant.clips import decode
+from framegate.quant.datasets import find_clips
 from framegate.quant.shop import ACTIONS, FRAMES, SIZE, generate, render, write_mp4
 
 
