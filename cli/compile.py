@@ -21,18 +21,23 @@ def command(
         str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')
     ] = "1000",
     clock: Annotated[float | None, typer.Option(help="MHz; by default the board's.")] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(help="A threshold.json, or a probability; by default what is kept with the model."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
     from framegate.pipeline import compile_model
 
-    report = compile_model(model, build, target, rate, clock, say)
+    report = compile_model(model, build, target, rate, clock, say, threshold)
     lines = [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
         f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
         f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
         f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP",
+        *(f"alarm of {name} from logit {logit:g}" for name, logit in report.thresholds.items()),
         f"wrote {report.rtl}",
     ]
     show(asdict(report), lines, json)

@@ -21,10 +21,12 @@ from framegate.hls.compiler import (
     read_report,
 )
 from framegate.hls.flows.ecp5 import FlowReport, board_files, build_bitstream
+from framegate.hls.lower import load as load_graph
 from framegate.hls.lower import lower
 from framegate.hls.targets import load_target
+from framegate.quant import threshold as thresholds
 from framegate.quant.clips import Clip
-from framegate.quant.export import export_qonnx
+from framegate.quant.export import export_qonnx, network_config
 from framegate.quant.networks import checkpoint_file, find, load
 from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
 from framegate.rtl_sim.simulator import Simulator
@@ -34,24 +36,34 @@ FASTEST = "max"
 
 
 def compile_model(
-    model: str, build: Path, target: str, rate: str, clock_mhz: float | None, say: Callable[[str], None]
+    model: str,
+    build: Path,
+    target: str,
+    rate: str,
+    clock_mhz: float | None,
+    say: Callable[[str], None],
+    threshold: str | None = None,
 ) -> CompileReport:
     """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
 
-    `rate`: frames per second, or "max" for the fastest that fits. Raises UsageError for a wrong option, an
-    unsupported layer, or a design that does not fit.
+    `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
+    None for those kept with the model. Raises UsageError for a wrong option, an unsupported layer, or a design
+    that does not fit.
     """
     board = load_target(target)
     frames_per_second = _rate(rate)
     clock = clock_mhz or board.clock_mhz
     steps = Steps(build, say)
     _take_model(model, build, steps)
+    limits = _take_thresholds(model, build, threshold)
     steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
     steps.run(
         "compile",
-        [build / HARDWARE, board.model_dump_json(), str(frames_per_second), str(clock)],
+        [build / HARDWARE, board.model_dump_json(), str(frames_per_second), str(clock), str(limits)],
         [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
-        lambda: compile_hardware(build, board, frames_per_second=frames_per_second, clock_mhz=clock),
+        lambda: compile_hardware(
+            build, board, frames_per_second=frames_per_second, clock_mhz=clock, thresholds=limits
+        ),
     )
     return read_report(build)
 
@@ -137,6 +149,21 @@ def _take_model(model: str, build: Path, steps: Steps) -> None:
     )
 
 
+def _take_thresholds(model: str, build: Path, wanted: str | None) -> dict[str, float]:
+    """The alarms' thresholds, by class, in logits: as wanted, or those kept with the model; noted in `build`."""
+    config = network_config(load_graph(build / QONNX).model)
+    if config is None or not thresholds.alarms_of(config):
+        if wanted is not None:
+            raise UsageError(
+                f"--threshold {wanted}: {model} has no alarm; name a positive class when it is trained"
+            )
+        (build / thresholds.FILE).unlink(missing_ok=True)
+        return {}
+    chosen = thresholds.of_model(model, config) if wanted is None else thresholds.given(wanted, config)
+    thresholds.save(build / thresholds.FILE, config, chosen)
+    return {name: chosen.get(name, thresholds.Choice()).logit for name in thresholds.alarms_of(config)}
+
+
 def _checkpoint(model: str) -> tuple[Path, Path]:
     """The checkpoint's file and that of the float network that it came from."""
     if path := checkpoint_file(model):
@@ -156,7 +183,10 @@ def as_json(judgement: Judgement) -> dict[str, object]:
     plain = asdict(judgement)
     rtl = next(rung for rung in judgement.ladder if rung.rung == "rtl")
     return {
-        **{key: plain[key] for key in ("model", "bit_exact", "first_mismatch", "ladder", "latency_cycles")},
+        **{
+            key: plain[key]
+            for key in ("model", "bit_exact", "first_mismatch", "ladder", "latency_cycles", "thresholds")
+        },
         "clips": rtl.clips,
         "mismatches": rtl.mismatches,
         "late": judgement.late,

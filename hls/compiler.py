@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a hardware graph to a complete design: fold, schedule, emit."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from framegate.files import read_json, write_json
@@ -34,6 +34,7 @@ class CompileReport:
     bram: int
     dsp: int
     rtl: str
+    thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
 
 
 def compile_hardware(
@@ -42,15 +43,17 @@ def compile_hardware(
     *,
     frames_per_second: float | None,
     clock_mhz: float,
+    thresholds: Mapping[str, float] | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> CompileReport:
     """Make dataflow.json, latency.json, rtl/ and compile.json in `build` from its hardware.onnx.
 
-    `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. Raises UsageError
-    when a layer is not supported, the rate is out of reach or the design does not fit.
+    `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. `thresholds`: of the
+    alarms, by class, in logits; 0 where there is none. Raises UsageError when a layer is not supported, the rate is
+    out of reach or the design does not fit.
     """
     progress("dataflow")
-    dataflow = read_dataflow(build / HARDWARE)
+    dataflow = read_dataflow(build / HARDWARE, thresholds)
     progress("folding")
     folded = fold(dataflow, target, clock_mhz, frames_per_second)
     progress("schedule")
@@ -75,6 +78,7 @@ def compile_hardware(
         bram=cost.bram,
         dsp=cost.dsp,
         rtl=str(rtl),
+        thresholds=complete.thresholds,
     )
     write_json(build / REPORT, vars(report))
     return report

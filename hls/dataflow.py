@@ -39,6 +39,7 @@ class Dataflow:
     kernels: tuple[Kernel, ...]
     links: tuple[Link, ...]
     network: dict[str, Any] = field(default_factory=dict)  # the network's own configuration
+    thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
 
     @property
     def result(self) -> Link:
@@ -94,6 +95,7 @@ class Dataflow:
             "classes": self.classes,
             "logit_scale": self.logit_scale,
             "network": self.network,
+            "thresholds": self.thresholds,
             "pixels": asdict(self.pixels),
             "kernels": kernels,
             "links": links,
@@ -113,6 +115,7 @@ def load_dataflow(source: Path) -> Dataflow:
             kernels=tuple(_kernel(entry) for entry in plain["kernels"]),
             links=tuple(Link(**entry) for entry in plain["links"]),
             network=plain["network"],
+            thresholds=plain["thresholds"],
         )
     except (KeyError, TypeError) as error:
         raise UsageError(

@@ -2,6 +2,7 @@
 """Emission: one top module with AXI4-Stream ports, the kernels' SystemVerilog and the memory images."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from framegate.files import whole
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Kernel, Memory
+from framegate.hls.kernels import Decide, Kernel, Memory
 from framegate.hls.schedule import Schedule
 from framegate.hls.stream import Stream
 from jinja2 import Environment, StrictUndefined
@@ -48,7 +49,19 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         nets=nets(dataflow),
         instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
         result=net_name(dataflow, dataflow.result),
+        flag_words=last.words if isinstance(last, Decide) else 0,
+        alarms=list(_alarms(dataflow)),
     )
+
+
+def _alarms(dataflow: Dataflow) -> Iterator[str]:
+    """When each alarm is raised, in words."""
+    last = dataflow.kernels[-1]
+    if not isinstance(last, Decide):
+        return
+    score = "its logit" if last.independent else "its logit minus the largest other one"
+    for (name, logit), integer in zip(dataflow.thresholds.items(), last.thresholds, strict=False):
+        yield f"alarm of {name}: {score} >= {integer} ({logit:g} in steps of {dataflow.logit_scale:g})"
 
 
 @dataclass(frozen=True)

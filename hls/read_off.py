@@ -2,7 +2,7 @@
 """From FINN's hardware nodes to the dataflow: our kernels, unfolded, and the streams between them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.graphs import LOGIT_SCALE, NETWORK, metadata
 from framegate.hls.kernels import Add, Decide, Fork, FrameGather, Kernel, MatVec, Mean, Threshold, Window
+from framegate.hls.kernels.decide import integer_threshold
 from framegate.hls.lower import load
 from framegate.hls.stream import Stream
 from onnx import NodeProto
@@ -19,12 +20,13 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 
-def read_dataflow(hardware: Path) -> Dataflow:
+def read_dataflow(hardware: Path, thresholds: Mapping[str, float] | None = None) -> Dataflow:
     """The dataflow of a hardware graph that `lower` wrote: one lane, one row at a time everywhere.
 
+    `thresholds`: by class, the logit from which it raises its alarm; 0 for a class that is not in it.
     Raises UsageError naming the node that our kernels cannot do.
     """
-    return _Reader(load(hardware)).run()
+    return _Reader(load(hardware), thresholds or {}).run()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class _Reader:
     """One walk over the nodes, in order."""
 
     model: ModelWrapper
+    thresholds: Mapping[str, float]
     sources: dict[str, _Source] = field(default_factory=dict)
     paddings: dict[str, tuple[str, tuple[int, int, int, int]]] = field(default_factory=dict)
     kernels: list[Kernel] = field(default_factory=list)
@@ -62,15 +65,17 @@ class _Reader:
                     f"{', '.join(sorted(_READ))}"
                 )
             read(self, node)
-        classes = self._decide(network)
+        scale = float(facts[LOGIT_SCALE])
+        classes, limits = self._decide(network, scale)
         return Dataflow(
             model=network.get("name", "network"),
             classes=classes,
-            logit_scale=float(facts[LOGIT_SCALE]),
+            logit_scale=scale,
             pixels=pixels,
             kernels=tuple(self.kernels),
             links=tuple(self.links),
             network=network,
+            thresholds=limits,
         ).check("reading off the hardware graph")
 
     def _pixels(self) -> Stream:
@@ -88,16 +93,26 @@ class _Reader:
         self.sources[name] = _Source(PIXELS, 0, stream)
         return stream
 
-    def _decide(self, network: dict[str, Any]) -> tuple[str, ...]:
-        """Append the decision; return the names of the classes."""
+    def _decide(self, network: dict[str, Any], scale: float) -> tuple[tuple[str, ...], dict[str, float]]:
+        """Append the decision; return the names of the classes, and the alarms' thresholds in logits."""
         tensor = self.model.graph.output[0].name
         count = self.sources[tensor].stream.channels
         classes = tuple(network.get("classes") or (str(index) for index in range(count)))
         if len(classes) != count:
             raise UsageError(f"the network names {len(classes)} classes but gives {count} logits")
-        positive = classes.index(network["positive"]) if network.get("positive") else -1
-        self.put(Decide(name="decide", input=self.sources[tensor].stream, positive=positive), [tensor], [])
-        return classes
+        positive = network.get("positive")
+        independent = network.get("labels") == "independent"
+        alarms = classes if independent else (positive,) if positive else ()
+        limits = {name: float(self.thresholds.get(name, 0.0)) for name in alarms}
+        decide = Decide(
+            name="decide",
+            input=self.sources[tensor].stream,
+            positive=classes.index(positive) if positive else -1,
+            independent=independent,
+            thresholds=tuple(integer_threshold(logit, scale) for logit in limits.values()),
+        )
+        self.put(decide, [tensor], [])
+        return classes, limits
 
     def put(self, kernel: Kernel, inputs: list[str], outputs: list[str]) -> None:
         """Append a kernel and the links from the producers of `inputs`; it drives the tensors `outputs`."""

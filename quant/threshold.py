@@ -170,7 +170,7 @@ def save(target: Path, config: NetworkConfig, thresholds: Thresholds) -> Path:
     plain: dict[str, Any] = {"positive": config.positive}
     if config.positive is not None:
         plain |= _plain(thresholds.get(config.positive, Choice()))
-    if _independent(config):
+    if config.labels == "independent":
         plain["classes"] = {name: _plain(thresholds.get(name, Choice())) for name in config.classes}
     return write_json(target, plain)
 
@@ -213,7 +213,7 @@ def _choice(entry: dict[str, Any]) -> Choice:
 
 def alarms_of(config: NetworkConfig) -> tuple[str, ...]:
     """The classes that raise an alarm of their own: all if labels are independent, else the positive one."""
-    if _independent(config):
+    if config.labels == "independent":
         return config.classes
     return (config.positive,) if config.positive is not None else ()
 
@@ -252,7 +252,3 @@ def of_model(model: str, config: NetworkConfig) -> dict[str, Choice]:
     """The thresholds kept with a model; where there are none the default holds: a probability of 0.5."""
     file = file_of(model)
     return load(file, config) if file.is_file() else {}
-
-
-def _independent(config: NetworkConfig) -> bool:
-    return getattr(config, "labels", "single") == "independent"

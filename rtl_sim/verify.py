@@ -101,7 +101,7 @@ def verify(
         predicted=int(latencies(passages, dataflow)[0]),
         measured=tuple((recorded["m_axis"].cycles - firsts).tolist()),
         late=_first_late(dataflow, passages, streams),
-        logits=words[:, :-1],
+        logits=words[:, : len(dataflow.classes)],
         simulator=simulator,
         cycles=int(recorded["m_axis"].cycles[-1]),
         seconds=seconds,

@@ -78,16 +78,19 @@ class Decide(Stage):
         )
         return (stream,)
 
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        """What is compared with the thresholds, (…, A), of logits (…, K): A is K if independent, else 0 or 1."""
+        if self.independent:
+            return logits
+        if self.positive < 0:
+            return logits[..., :0]
+        others = np.delete(logits, self.positive, axis=-1).max(axis=-1)
+        return (logits[..., self.positive] - others)[..., None]
+
     def decide(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Class (…,) and alarms (…, A), bool, of integer logits (…, K): A is K if independent, else 0 or 1."""
+        """Class (…,) and alarms (…, A), bool, of integer logits (…, K)."""
         table = logits.astype(np.int64)
-        scores = table
-        if not self.independent:
-            scores = table[..., :0]
-            if self.positive >= 0:
-                others = np.delete(table, self.positive, axis=-1).max(axis=-1)
-                scores = (table[..., self.positive] - others)[..., None]
-        return table.argmax(axis=-1), scores >= np.array(self._limits(), dtype=np.int64)
+        return table.argmax(axis=-1), self.scores(table) >= np.array(self._limits(), dtype=np.int64)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         winner, raised = self.decide(values[0])
