@@ -7,7 +7,7 @@ import sys
 import warnings
 
 import typer
-from framegate import __version__, bench, bitstream, compile, data, demo, evaluate, report, simulate, train
+from framegate import __version__, bench, bitstream, compile, crossvalidate, data, demo, evaluate, report, simulate, train
 from framegate.errors import FramegateError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
-for module in (demo, train, evaluate, compile, simulate, bitstream, report):
+for module in (demo, train, crossvalidate, evaluate, compile, simulate, bitstream, report):
     app.command(module.__name__.rpartition(".")[2], epilog=module.EPILOG)(module.command)
 
 

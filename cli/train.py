@@ -13,12 +13,18 @@ EPILOG = "Example: `framegate train clips --run run --positive conceal --test te
 def command(
     clips: Annotated[Path, typer.Argument(help="Folder of class folders, or with a clips.csv.")],
     run: Annotated[Path, typer.Option(help="Folder to write; a run that was interrupted there continues.")],
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file of options; the flags here override it.")
+    recipe: Annotated[
+        str | None, typer.Option(help="shoplifting, course, or a TOML file; the flags here override it.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Pretrained weights to start from: a Keras .h5 or a torch checkpoint.")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Folder of clips to measure on at the end.")] = None,
-    model: Annotated[str | None, typer.Option(help="tsm-lite or tsn-lite.")] = None,
+    model: Annotated[str | None, typer.Option(help="tsm-lite, tsn-lite or tsm-mobilenet.")] = None,
     positive: Annotated[str | None, typer.Option(help="The class that raises the alarm.")] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="single, or independent: several classes, or none, per clip.")
+    ] = None,
     frames: Annotated[int | None, typer.Option(help="Frames taken of each clip.")] = None,
     size: Annotated[int | None, typer.Option(help="Height and width of the input, pixels.")] = None,
     shift: Annotated[
@@ -32,23 +38,33 @@ def command(
         int | None, typer.Option(help="Epochs of the quantized one after it.")
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Clips per step.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a better validation AUC.")
+    ] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share of the sources to validate on; 0 trains on all.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed and threads, same network.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one per core.")] = None,
     accelerator: Annotated[str | None, typer.Option(help="auto, cpu or gpu.")] = None,
+    devices: Annotated[int | None, typer.Option(help="GPUs (or processes) per node.")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Machines, each started with this command.")] = None,
     json: Json = False,
 ) -> None:
     """Train a float network, then quantize and fine-tune it; an interrupted run continues."""
-    from framegate.quant.train import TrainConfig, train
+    from framegate.quant.recipe import Recipe
+    from framegate.quant.train import train
 
     network = {
-        "name": model, "positive": positive, "frames": frames, "size": size, "shift": shift,
+        "name": model, "positive": positive, "labels": labels, "frames": frames, "size": size, "shift": shift,
         "weight_bits": weight_bits, "act_bits": act_bits, "edge_bits": edge_bits,
     }  # fmt: skip
     options = {
         "float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "batch": batch, "seed": seed,
-        "threads": threads, "accelerator": accelerator,
+        "threads": threads, "accelerator": accelerator, "devices": devices, "nodes": nodes, "weights": weights,
+        "patience": patience, "validation": validation,
     }  # fmt: skip
-    settings = TrainConfig.read(config) if config is not None else TrainConfig()
+    settings = Recipe.find(recipe) if recipe is not None else Recipe()
     metrics = train(settings.override(options, network), clips, run, test, say)
     lines = [
         f"{precision}, {where} clips: accuracy {figures['accuracy']:.3f}"

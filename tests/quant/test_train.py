@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: reproducible, continued after an interruption, and refused where it would mix things up."""
 
+import csv
+import hashlib
+import json
 import shutil
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from framegate.errors import UsageError
-from framegate.quant.clips import Clip, find_clips
-from framegate.quant.networks import load
-from framegate.quant.train import TrainConfig, augment, split, train
+from framegate.errors import FramegateError, UsageError
+from framegate.quant import train as train_module
+from framegate.quant.crossval import cross_validate
+from framegate.quant.datasets import find_clips
+from framegate.quant.fit import class_weights
+from framegate.quant.metrics import clip_logits
+from framegate.quant.networks import Network, NetworkConfig, load
+from framegate.quant.recipe import Recipe
+from framegate.quant.train import train
 
 TINY = {"size": 16, "frames": 4, "widths": (8, 8, 16), "strides": (2, 2, 2), "positive": "conceal"}
-QUICK = TrainConfig(network=TINY, float_epochs=2, quantized_epochs=2, batch=8, threads=1, accelerator="cpu")
+QUICK = Recipe(network=TINY, float_epochs=2, quantized_epochs=2, batch=8, threads=1, accelerator="cpu")
 
 
 class InterruptedRunError(Exception):
@@ -37,7 +47,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 def test_a_run_leaves_what_the_next_steps_read(finished: Path, shop: Path) -> None:
     assert {file.name for file in finished.iterdir()} == {
-        "config.toml", "float.pt", "checkpoint.pt", "threshold.json", "metrics.json",
+        "config.toml", "float.pt", "checkpoint.pt", "threshold.json", "metrics.json", "logs",
     }  # fmt: skip
     assert load(finished / "checkpoint.pt").config.precision == "w4a4"
     assert load(finished / "float.pt").config.precision == "float"
@@ -46,7 +56,7 @@ def test_a_run_leaves_what_the_next_steps_read(finished: Path, shop: Path) -> No
     assert set(metrics) == {"float", "quantized"}
 
 
-@pytest.mark.parametrize("moment", ["float epoch 1/2", "float epoch 2/2", "quantized epoch 1/2"])
+@pytest.mark.parametrize("moment", ["float epoch 1/2", "float epoch 2/2", "w4a4 epoch 1/2"])
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     moment: str, finished: Path, shop: Path, tmp_path: Path
 ) -> None:
@@ -87,7 +97,7 @@ def test_clips_without_classes_cannot_be_trained_on(shop: Path, tmp_path: Path) 
 def test_options_survive_the_toml_file(tmp_path: Path) -> None:
     config = QUICK.override({"seed": 4}, {"weight_bits": None, "act_bits": "float"})
     (tmp_path / "config.toml").write_text(config.toml())
-    again = TrainConfig.read(tmp_path / "config.toml")
+    again = Recipe.read(tmp_path / "config.toml")
     assert again.toml() == config.toml()
     assert again.seed == 4
     assert again.network["act_bits"] == "float"
@@ -95,30 +105,151 @@ def test_options_survive_the_toml_file(tmp_path: Path) -> None:
 
 def test_odd_options_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"^float_epochs=0: .*greater than or equal to 1"):
-        TrainConfig(float_epochs=0)
+        Recipe(float_epochs=0)
     with pytest.raises(UsageError, match=r"^epochs=3: Extra inputs are not permitted"):
-        TrainConfig(epochs=3)
+        Recipe(epochs=3)
     (tmp_path / "bad.toml").write_text("seed = ")
     with pytest.raises(UsageError, match=r"bad\.toml: not a readable TOML file"):
-        TrainConfig.read(tmp_path / "bad.toml")
+        Recipe.read(tmp_path / "bad.toml")
 
 
-def test_a_source_is_on_one_side_of_the_split(shop: Path) -> None:
-    fitting, held_out = split(find_clips(shop), 0.25, 0, shop)
-    assert len(fitting) + len(held_out) == 30
-    assert not {clip.source for clip in fitting} & {clip.source for clip in held_out}
-    assert len({clip.source for clip in held_out}) == 6
-    assert split(find_clips(shop), 0.25, 1, shop)[1] != held_out
-    with pytest.raises(UsageError, match="all clips are of one source"):
-        split([Clip(Path("a"), "x", "s"), Clip(Path("b"), "y", "s")], 0.5, 0, shop)
+def independent(**network: object) -> Recipe:
+    """A recipe of one class that a clip has or not."""
+    shape = {**TINY, "classes": ("conceal",), "labels": "independent"} | network
+    return QUICK.override({"average": 0.9, "distillation": 0.5}, shape)
 
 
-def test_augmentation_keeps_pixels_whole_and_treats_a_clip_alike() -> None:
-    still = torch.randint(0, 256, (3, 1, 16, 16, 3), dtype=torch.uint8).expand(3, 4, 16, 16, 3)
-    varied = augment(still, 3, torch.Generator().manual_seed(0))
-    assert varied.shape == (12, 3, 16, 16)
-    assert torch.equal(varied * 256, (varied * 256).round().clamp(0, 255))
-    frames = varied.unflatten(0, (3, 4))
-    assert torch.equal(frames, frames[:, :1].expand_as(frames))
-    plain = still.flatten(0, 1).permute(0, 3, 1, 2) / 256
-    assert not torch.equal(varied, plain)
+@pytest.fixture
+def binary(shop: Path, tmp_path: Path) -> Path:
+    """The shop as a list of clips that conceal (1) or not (0)."""
+    rows = [
+        f"{clip.path},{int(clip.label == 'conceal')},{clip.source}"
+        for clip in find_clips(shop)
+        if clip.label in ("conceal", "take")
+    ]
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "clips.csv").write_text("path,label,source\n" + "\n".join(rows))
+    return tmp_path / "binary"
+
+
+@pytest.mark.parametrize("moment", ["float epoch 1/2", "w4a4 epoch 1/2"])
+def test_averages_dropout_and_teacher_survive_an_interruption(
+    moment: str, binary: Path, tmp_path: Path
+) -> None:
+    recipe = independent(dropout=0.5)
+
+    def stop(message: str) -> None:
+        if message.startswith(moment):
+            raise InterruptedRunError
+
+    train(recipe, binary, tmp_path / "whole", say=quiet)
+    with pytest.raises(InterruptedRunError):
+        train(recipe, binary, tmp_path / "run", say=stop)
+    train(recipe, binary, tmp_path / "run", say=quiet)
+    for name in ("float.pt", "checkpoint.pt"):
+        assert same_weights(tmp_path / "run" / name, tmp_path / "whole" / name)
+
+
+def test_the_same_seed_writes_the_same_file(binary: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        train(independent(), binary, tmp_path / name, say=quiet)
+    one, two = ((tmp_path / name / "checkpoint.pt").read_bytes() for name in ("one", "two"))
+    assert hashlib.sha256(one).digest() == hashlib.sha256(two).digest()
+
+
+def test_the_alarm_of_an_independent_class_gets_a_threshold(binary: Path, tmp_path: Path) -> None:
+    metrics = train(independent(), binary, tmp_path / "run", test=binary, say=quiet)
+    assert json.loads((tmp_path / "run" / "threshold.json").read_text())["positive"] == "conceal"
+    assert metrics["quantized"]["test"]["clips"] == 12
+    assert load(tmp_path / "run" / "checkpoint.pt").config.classes == ("conceal",)
+
+
+def test_a_loss_that_is_no_number_stops_with_its_clips(binary: Path, tmp_path: Path) -> None:
+    recipe = independent().override({"float_rate": 1e30, "float_epochs": 8}, {})
+    with pytest.raises(
+        FramegateError, match=r"float epoch \d: the loss became \w+ in the batch of .*\.mp4, .*lower"
+    ):
+        train(recipe, binary, tmp_path / "run", say=quiet)
+    assert not (tmp_path / "run" / "float.pt").exists()
+
+
+def test_a_frozen_backbone_stays_as_it_was(binary: Path, tmp_path: Path) -> None:
+    recipe = Recipe.find("course").override(
+        {"weights": None, "batch": 4, "float_epochs": 1, "quantized_epochs": 1, "threads": 1, "freeze": True},
+        {"name": "tsm-lite", "head_hidden": (8,), "positive": "conceal", "classes": ("conceal",)}
+        | {key: TINY[key] for key in ("size", "frames", "widths", "strides")},
+    )
+    recipe = recipe.model_copy(update={"weights": None})
+    before = {}
+
+    def start(network: Network) -> None:
+        before.update({key: value.clone() for key, value in network.state_dict().items()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_module, "Network", watched(start))
+        train(recipe, binary, tmp_path / "run", say=quiet)
+    after = load(tmp_path / "run" / "float.pt").state_dict()
+    moved = {key.split(".")[0] for key in after if not torch.equal(before[key], after[key])}
+    assert moved == {"hidden", "head"} or moved == {"hidden", "head", "head_bias"}
+
+
+def watched(start: Callable[[Network], None]) -> Callable[[NetworkConfig], Network]:
+    """A Network that shows its first float instance to `start`."""
+    seen = []
+
+    def make(config: NetworkConfig) -> Network:
+        network = Network(config)
+        if not seen:
+            seen.append(network)
+            start(network)
+        return network
+
+    return make
+
+
+def test_training_stops_when_the_score_does_not_rise(binary: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    recipe = independent().override(
+        {"patience": 1, "float_epochs": 30, "float_rate": 1e-12, "average": 0.0, "validation": 0.3}, {}
+    )
+    train(recipe, binary, tmp_path / "run", say=lines.append)
+    epochs = [line for line in lines if line.startswith("float epoch")]
+    assert len(epochs) < 30
+    assert "validation AUC" in epochs[0]
+
+
+def test_rare_classes_weigh_more() -> None:
+    assert class_weights(torch.tensor([0, 0, 0, 1]), 2).tolist() == pytest.approx([2 / 3, 2.0])
+    assert class_weights(torch.tensor([[1.0], [0.0], [0.0], [0.0]]), 1).tolist() == [3.0]
+
+
+def test_folds_are_scored_by_networks_that_have_not_seen_them(binary: Path, tmp_path: Path) -> None:
+    recipe = independent().override({"quantized_epochs": 1, "float_epochs": 1}, {})
+    table = cross_validate(recipe, binary, tmp_path / "folds", 3, ("float", "4"), 1, quiet)
+    assert [row["bits"] for row in table["rows"]] == ["float", "4"]
+    assert table["clips"] == 12
+    low, high = table["rows"][1]["auc"]["interval"]
+    assert low <= table["rows"][1]["auc"]["value"] <= high
+    rows = list(csv.DictReader((tmp_path / "folds" / "scores.csv").open()))
+    assert len({row["path"] for row in rows}) == 12
+    folds = defaultdict(set)
+    for row in rows:
+        folds[row["source"]].add(row["fold"])
+    assert all(len(where) == 1 for where in folds.values())
+    network = load(tmp_path / "folds" / "fold1" / "w4a4.pt")
+    scored = next(row for row in rows if row["fold"] == "1")
+    clip = next(clip for clip in find_clips(binary) if str(clip.path) == scored["path"])
+    assert float(scored["score_4"]) == clip_logits(network, [clip])[0, 0].item()
+    again = cross_validate(recipe, binary, tmp_path / "folds", 3, ("float", "4"), 1, quiet)
+    assert again == table
+
+
+def test_recipes_come_with_the_package(tmp_path: Path) -> None:
+    assert Recipe.find("course").freeze
+    assert Recipe.find("shoplifting").network["name"] == "tsm-mobilenet"
+    with pytest.raises(
+        UsageError, match=r"recipe 'best' does not come with framegate; choose one of \['course'"
+    ):
+        Recipe.find("best")
+    (tmp_path / "mine.toml").write_text(Recipe.find("shoplifting").toml())
+    assert Recipe.find(str(tmp_path / "mine.toml")) == Recipe.find("shoplifting")

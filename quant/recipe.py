@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe: every option of a training run, from a TOML file or one of those that come with the package."""
+
+import json
+import tomllib
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from framegate.errors import UsageError
+from framegate.quant.settings import Settings
+from framegate.quant.transforms import AugmentConfig
+from pydantic import Field
+
+Epochs = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Recipe(Settings):
+    """How to train. `network` holds the options of NetworkConfig; its classes come from the clips unless given."""
+
+    network: dict[str, Any] = Field(default_factory=dict)
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    weights: str | None = None  # pretrained: a Keras .h5 or a torch checkpoint
+    freeze: bool = False  # only the head learns
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    schedule: Literal["onecycle", "constant"] = "onecycle"
+    float_epochs: Annotated[int, Field(ge=1)] = 30
+    quantized_epochs: Annotated[int, Field(ge=1)] = 24
+    batch: Count = 32  # clips
+    float_rate: Annotated[float, Field(gt=0)] = 6e-3  # peak learning rates
+    quantized_rate: Annotated[float, Field(gt=0)] = 4e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    class_weights: bool = False  # rare classes count more, so that all count the same
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the moving average of the weights; 0: none
+    distillation: Share = (
+        0.0  # share of the quantized network's loss that is against the float network's scores
+    )
+    norm_freeze: Share = 0.0  # last share of the epochs in which BatchNorm keeps its statistics
+    patience: Count | None = None  # epochs without a better validation AUC before it stops; None: all epochs
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the sources; 0: train on every clip
+    seed: int = 0
+    threads: Count | None = None  # CPU threads; None: as many as there are cores
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: Count = 1  # per node
+    nodes: Count = 1
+
+    @classmethod
+    def find(cls, name_or_file: str) -> "Recipe":
+        """The recipe of that name that comes with the package, or of a TOML file.
+
+        Raises UsageError when there is none, naming the ones there are.
+        """
+        known = {
+            entry.name.removesuffix(".toml"): entry
+            for entry in (files("framegate.quant") / "recipes").iterdir()
+        }
+        if name_or_file in known:
+            return cls(**tomllib.loads(known[name_or_file].read_text()))
+        if not Path(name_or_file).suffix:
+            raise UsageError(
+                f"recipe {name_or_file!r} does not come with framegate; choose one of {sorted(known)}, or give a "
+                f"TOML file"
+            )
+        return cls.read(Path(name_or_file))
+
+    @classmethod
+    def read(cls, path: Path) -> "Recipe":
+        """From a TOML file. Raises UsageError naming the file when it is absent or malformed."""
+        try:
+            return cls(**tomllib.loads(path.read_text()))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(
+                f"{path}: not a readable TOML file ({error}); correct it or leave --recipe out"
+            ) from None
+
+    def override(self, options: dict[str, Any], network: dict[str, Any]) -> "Recipe":
+        """With the given options, and options of the network, in place of these; None leaves one as it is."""
+        given = {key: value for key, value in options.items() if value is not None}
+        shape = self.network | {key: value for key, value in network.items() if value is not None}
+        return Recipe(**(self.model_dump() | given | {"network": shape}))
+
+    def toml(self) -> str:
+        """As TOML text, which `read` reads back."""
+        values = self.model_dump(mode="json", exclude={"network", "augment"}, exclude_none=True)
+        network = {key: "float" if value is None else value for key, value in self.network.items()}
+        augment = self.augment.model_dump(mode="json")
+        sections = ["", "[augment]", *_lines(augment), "", "[network]", *_lines(network)]
+        return "\n".join([*_lines(values), *sections]) + "\n"
+
+
+def _lines(values: dict[str, Any]) -> Iterator[str]:
+    return (f"{key} = {_value(value)}" for key, value in values.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):  # an inline table
+        return "{" + ", ".join(_lines(value)) + "}"
+    return json.dumps(value)
