@@ -7,7 +7,19 @@ import sys
 import warnings
 
 import typer
-from framegate import __version__, bench, bitstream, compile, crossvalidate, data, demo, evaluate, report, simulate, train
+from framegate import (
+    __version__,
+    bench,
+    bitstream,
+    compile,
+    crossvalidate,
+    data,
+    demo,
+    evaluate,
+    report,
+    simulate,
+    train,
+)
 from framegate.errors import FramegateError
 
 app = typer.Typer(
