@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`framegate evaluate`: how good a network is on clips."""
+"""`framegate evaluate`: how good a network is on clips, where its alarm begins, and which of several is best."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from framegate.console import Json, show
+from framegate.console import Json, say, show
+from framegate.errors import UsageError
 
-EPILOG = "Example: `framegate evaluate --clips my_clips --model run/checkpoint.pt`"
+EPILOG = "Example: `framegate evaluate --clips my_clips --model run/checkpoint.pt --plots run/evaluation`"
+CHOOSE, LOOK = "Choose the threshold on these clips", "What to look at"
 
 
 def command(
@@ -17,22 +20,144 @@ def command(
     model: Annotated[
         str, typer.Option(help="A checkpoint.pt, or the name of a built-in network.")
     ] = "tsm-lite",
+    threshold: Annotated[
+        str | None, typer.Option(help="A threshold.json, or a probability; by default what is kept with it.")
+    ] = None,
+    views: Annotated[
+        str, typer.Option(help="Clips x crops whose logits are averaged, as in 10x3.", rich_help_panel=LOOK)
+    ] = "1x1",
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for pictures and evaluation.json.", rich_help_panel=LOOK)
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Refuse a model of another network.", rich_help_panel=LOOK)
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Refuse another one: float, w4a4 …", rich_help_panel=LOOK)
+    ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="Accuracy and speed, by model and views.", rich_help_panel=LOOK)
+    ] = False,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="For the table: several, with commas; float twins are added.", rich_help_panel=LOOK
+        ),
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="For the best F-beta; 1 is F1.", rich_help_panel=CHOOSE)
+    ] = None,
+    min_recall: Annotated[
+        float | None, typer.Option(help="For at least this recall, 0 to 1.", rich_help_panel=CHOOSE)
+    ] = None,
+    max_false_alarms: Annotated[
+        float | None, typer.Option(help="For at most so many in an hour of video.", rich_help_panel=CHOOSE)
+    ] = None,
+    save_threshold: Annotated[
+        Path | None, typer.Option(help="The threshold.json to write.", rich_help_panel=CHOOSE)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run the network on real videos: accuracy, AUC, F1, precision, recall; the prediction for each clip."""
-    from framegate.quant import threshold
-    from framegate.quant.clips import find_clips
-    from framegate.quant.metrics import evaluate
-    from framegate.quant.networks import find
+    from framegate.quant import evaluation
+    from framegate.quant import threshold as thresholds
+    from framegate.quant.compare import compare, views_of
+    from framegate.quant.datasets import find_clips
+    from framegate.quant.metrics import choose_for, clip_logits, report
+    from framegate.quant.networks import find, model_file
 
-    network = find(model)
-    result = evaluate(network, find_clips(clips), model, threshold.of_model(model, network.config))
-    show(result, _lines(result), json)
+    if table or models:
+        found = compare((models or model).split(","), find_clips(clips), say=say)
+        show(found, list(_table(found)), json)
+        return
+    rule = _rule(beta, min_recall, max_false_alarms, save_threshold, threshold)
+    loaded = find(model)
+    config = loaded.config
+    _check(model, network, config.name, "network")
+    _check(model, precision, config.precision, "precision")
+    clip_list = find_clips(clips)
+    limits = thresholds.given(threshold, config) if threshold else thresholds.of_model(model, config)
+    transform = None if views == "1x1" else views_of(views, config.transform)
+    values = clip_logits(loaded, clip_list, views=transform)
+    if rule is not None:
+        limits = choose_for(values, clip_list, config, rule)
+    result = report(config, clip_list, values, model, limits) | {"views": views}
+    wrote = []
+    if save_threshold is not None:
+        wrote.append(thresholds.save(save_threshold, config, limits))
+    if plots is not None:
+        wrote += evaluation.keep(plots, result, values, clip_list, config, limits, model_file(model))
+    show(
+        result | {"wrote": list(map(str, wrote))},
+        [*_lines(result), *(f"wrote {path}" for path in wrote)],
+        json,
+    )
 
 
-def _lines(result: dict) -> list[str]:
-    keys = ("accuracy", "auc", "f1", "precision_score", "recall", "threshold")
-    figures = [f"{key}: {result[key]:.3f}" for key in keys if result[key] is not None]
-    each = [f"{clip['path']}: {clip['prediction']}" for clip in result["predictions"][:10]]
-    more = [f"… and {result['clips'] - 10} more; all with --json"] if result["clips"] > 10 else []
-    return [f"{result['model']} ({result['precision']}) on {result['clips']} clips", *figures, *each, *more]
+def _rule(
+    beta: float | None,
+    min_recall: float | None,
+    max_false_alarms: float | None,
+    save_threshold: Path | None,
+    threshold: str | None,
+) -> Any:
+    """How to choose a threshold; None to take the one that is there."""
+    from framegate.quant.threshold import Rule
+
+    given = {"beta": beta, "min_recall": min_recall, "max_false_alarms": max_false_alarms}
+    given = {name: value for name, value in given.items() if value is not None}
+    ways = "--beta, --min-recall or --max-false-alarms"
+    if len(given) > 1:
+        raise UsageError(f"a threshold is chosen in one way; give one of {ways}")
+    if given and threshold is not None:
+        raise UsageError(f"--threshold {threshold}: is there already; leave out {ways}, or --threshold")
+    if not given and save_threshold is not None:
+        raise UsageError(f"--save-threshold {save_threshold}: say how to choose it, with {ways}")
+    return Rule(**given) if given else None
+
+
+def _check(model: str, wanted: str | None, found: str, what: str) -> None:
+    if wanted is not None and wanted != found:
+        raise UsageError(
+            f"{model}: its {what} is {found}, not {wanted}; give another checkpoint or --{what} {found}"
+        )
+
+
+_FIGURES = ("accuracy", "top5", "exact_match", "auc", "average_precision", "f1", "precision_score", "recall")
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    yield f"{result['model']} ({result['precision']}) on {result['clips']} clips, {result['views']} views"
+    intervals = result.get("intervals", {})
+    for key in _FIGURES:
+        if result.get(key) is not None:
+            yield f"{key}: {result[key]:.3f}{_ends(intervals.get(key))}"
+    if result.get("auc") is None and result["accuracy"] is not None:
+        yield "auc: needs clips with and without each class"
+    if (alarm := result.get("alarm")) is not None:
+        yield f"threshold: {alarm['threshold']:.3f} (logit {alarm['logit']:.4g}, {alarm['chosen_by']})"
+    for name, entry in result.get("per_class", {}).items():
+        figures = [f"{key} {entry[key]:.3f}" for key in _FIGURES[3:] if entry.get(key) is not None]
+        yield f"  {name}, {entry['clips']} clips: {', '.join(figures)}"
+    for clip in result["predictions"][:10]:
+        alarm = " ALARM" if clip.get("alarm") else ""
+        yield f"{clip['path']}: {clip['prediction']}{alarm}"
+    if result["clips"] > 10:
+        yield f"… and {result['clips'] - 10} more; all with --json"
+
+
+def _ends(interval: list[float] | None) -> str:
+    return f" [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+
+
+def _table(found: dict[str, Any]) -> Iterator[str]:
+    heads = " ".join(f"{name:>7}" for name in ("top 1", "top 5", "AUC", "F1"))
+    yield f"{'model':30} {'bits':7} {'views':6} {heads} {'s/sample':>9} {'videos/s':>9}"
+    for row in found["rows"]:
+        figures = (row["accuracy"], row["top5"], row["auc"], row["f1"])
+        shown = " ".join(f"{value:7.3f}" if value is not None else f"{'-':>7}" for value in figures)
+        yield (
+            f"{row['model'][-30:]:30} {row['precision']:7} {row['views']:6} {shown} "
+            f"{row['seconds_per_sample']:9.4f} {row['videos_per_second']:9.1f}"
+        )
+    yield f"{found['clips']} clips, {found['threads']} threads; {found['timing']}"

@@ -4,7 +4,6 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
 
 from framegate.errors import UsageError
@@ -24,10 +23,11 @@ from framegate.hls.flows.ecp5 import FlowReport, board_files, build_bitstream
 from framegate.hls.lower import load as load_graph
 from framegate.hls.lower import lower
 from framegate.hls.targets import load_target
+from framegate.quant import evaluation
 from framegate.quant import threshold as thresholds
 from framegate.quant.clips import Clip
 from framegate.quant.export import export_qonnx, network_config
-from framegate.quant.networks import checkpoint_file, find, load
+from framegate.quant.networks import checkpoint_file, find, load, model_file
 from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
 from framegate.rtl_sim.simulator import Simulator
 from framegate.steps import Steps
@@ -141,12 +141,20 @@ def _take_model(model: str, build: Path, steps: Steps) -> None:
         _copy(twin, build / FLOAT)
     else:
         (build / FLOAT).unlink(missing_ok=True)
+    _take_evaluation(source.with_name(evaluation.FOLDER), build / evaluation.FOLDER)
     steps.run(
         "export",
         [build / CHECKPOINT],
         [build / QONNX],
         lambda: export_qonnx(load(build / CHECKPOINT), build / QONNX),
     )
+
+
+def _take_evaluation(source: Path, target: Path) -> None:
+    """What `framegate evaluate --plots` left beside the checkpoint, for the report."""
+    if source.resolve() != target.resolve() and (source / evaluation.FILE).is_file():
+        with whole(target) as draft:
+            shutil.copytree(source, draft)
 
 
 def _take_thresholds(model: str, build: Path, wanted: str | None) -> dict[str, float]:
@@ -166,10 +174,8 @@ def _take_thresholds(model: str, build: Path, wanted: str | None) -> dict[str, f
 
 def _checkpoint(model: str) -> tuple[Path, Path]:
     """The checkpoint's file and that of the float network that it came from."""
-    if path := checkpoint_file(model):
-        return path, path.with_name(FLOAT)
-    folder = Path(str(files("framegate.quant"))) / "builtin"
-    return folder / f"{model}.pt", folder / f"{model}.float.pt"
+    path = model_file(model)
+    return path, path.with_name(FLOAT if checkpoint_file(model) else f"{model}.float.pt")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,10 +12,13 @@ EPILOG = "Example: `framegate report build`"
 
 def command(
     build: Annotated[Path, typer.Argument(help="Folder that `framegate compile` wrote.")],
+    evaluation: Annotated[
+        Path | None, typer.Option(help="Folder of `framegate evaluate --plots`; by default BUILD/evaluation.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write BUILD/report.html: values, latency, clips with scores, pipeline, utilization. Opens offline."""
     from framegate.rtl_sim.report import render_report
 
-    page = render_report(build)
+    page = render_report(build, evaluation)
     show({"report": str(page)}, [f"wrote {page}"], json)

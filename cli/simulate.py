@@ -23,7 +23,8 @@ def command(
 ) -> None:
     """Simulate clips back to back; fails on the first value or cycle that is not the predicted one."""
     from framegate.pipeline import as_json, simulate_build
-    from framegate.quant.clips import find_clips, spread
+    from framegate.quant.clips import spread
+    from framegate.quant.datasets import find_clips
     from framegate.quant.shop import demo_clips
     from framegate.rtl_sim.simulator import known
 
@@ -36,6 +37,9 @@ def command(
         f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"
         for rung in judgement.ladder
     ]
+    for name, logit in judgement.thresholds.items():
+        raised = sum(name in clip["alarms"] for clip in judgement.clips)
+        lines.append(f"alarm of {name} from logit {logit:g}: {raised} of {len(judgement.clips)} clips")
     times = judgement.latency_cycles
     lines += [
         f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}, jitter {times['jitter']}",

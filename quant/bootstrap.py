@@ -45,20 +45,20 @@ class Resample:
 
     def auc(self, scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Area under the ROC curve of each draw; NaN where one side is missing."""
-        positives, negatives = self._by_score(scores, truth)
+        positives, negatives = self.by_score(scores, truth)
         below = negatives.sum(axis=1, keepdims=True) - np.cumsum(negatives, axis=1)
         ranked = (positives * (below + negatives / 2)).sum(axis=1)
         return _ratio(ranked, positives.sum(axis=1) * negatives.sum(axis=1), np.nan)
 
     def average_precision(self, scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Average precision of each draw; NaN where one side is missing."""
-        positives, negatives = self._by_score(scores, truth)
+        positives, negatives = self.by_score(scores, truth)
         found, false = np.cumsum(positives, axis=1), np.cumsum(negatives, axis=1)
         area = (positives * _ratio(found, found + false, 0.0)).sum(axis=1)
         area[false[:, -1] == 0] = np.nan
         return _ratio(area, found[:, -1], np.nan)
 
-    def _by_score(self, scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def by_score(self, scores: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weight of positive and of negative clips per distinct score, highest first: two (draws, scores)."""
         order = np.argsort(-scores, kind="stable")
         ranked = scores[order]

@@ -163,6 +163,17 @@ def _pictures(path: Path) -> Iterator[Iterator[av.VideoFrame]]:
         yield container.decode(container.streams.video[0])
 
 
+def seconds(path: Path) -> float:
+    """How long a video is, as its container tells. Raises UsageError as `decode` does, or when it does not tell."""
+    with _container(path) as container:
+        stream = container.streams.video[0]
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if container.duration:
+            return container.duration / av.time_base
+    raise UsageError(f"{path}: does not tell how long it is; {REPAIR}")
+
+
 @contextmanager
 def _container(path: Path) -> Iterator[av.container.InputContainer]:
     try:

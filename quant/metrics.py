@@ -14,12 +14,14 @@ import numpy as np
 import torch
 from framegate.errors import UsageError
 from framegate.quant.bootstrap import DRAWS, Resample, interval, rates
-from framegate.quant.clips import Clip, decode_all
+from framegate.quant.clips import Clip, decode_all, decode_views, seconds
 from framegate.quant.networks import Network, NetworkConfig, logits
-from framegate.quant.threshold import Choice, Thresholds, alarms_of
+from framegate.quant.threshold import Choice, Rule, Thresholds, alarms_of, choose, sweep
+from framegate.quant.transforms import TransformConfig
 from sklearn import metrics as measure
 from torch import Tensor
 
+_BATCH = 32  # clips in memory at a time
 HEADLINE = ("accuracy", "auc", "f1", "precision_score", "recall")  # what other programs read
 
 
@@ -249,6 +251,7 @@ def _of_all_classes(
         best = np.argsort(-table, axis=1, kind="stable")[:, :5]
         parts = {
             "accuracy": right.all(axis=1).astype(float),
+            "top1": right.all(axis=1).astype(float),
             "top5": np.take_along_axis(truth, best, axis=1).any(axis=1).astype(float),
         }
     draws = {name: drawn.mean(values) for name, values in parts.items()} if drawn is not None else {}
@@ -267,19 +270,78 @@ def evaluate(
     model: str,
     thresholds: Thresholds | None = None,
     cache: Path | None = None,
+    views: TransformConfig | None = None,
 ) -> dict[str, Any]:
     """The figures of `network`, called `model`, on clips, with its prediction for each.
 
     Labels are the network's classes, or 0 and 1 for the alarm; without labels the figures are None.
     Raises UsageError for other labels, videos that cannot be decoded and logits that are not numbers.
     """
-    return report(network.config, clips, clip_logits(network, clips, cache), model, thresholds)
+    return report(network.config, clips, clip_logits(network, clips, cache, views), model, thresholds)
 
 
-def clip_logits(network: Network, clips: Sequence[Clip], cache: Path | None = None) -> Tensor:
-    """Logits (N, K) of clips. Raises UsageError naming a clip whose logits are not numbers."""
-    config = network.config
-    return finite(logits(network, decode_all(clips, config.transform, cache)), clips)
+def clip_logits(
+    network: Network, clips: Sequence[Clip], cache: Path | None = None, views: TransformConfig | None = None
+) -> Tensor:
+    """Logits (N, K) of clips: of the one view that a board sees, or the mean over those of `views`.
+
+    Raises UsageError naming a clip whose logits are not numbers.
+    """
+    if views is None:
+        parts = [
+            logits(network, decode_all(clips[start : start + _BATCH], network.config.transform, cache))
+            for start in range(0, len(clips), _BATCH)
+        ]
+        values = torch.cat(parts) if parts else torch.zeros(0, len(network.config.classes))
+    else:
+        values = torch.stack([view_logits(network, decode_views(c.path, views, cache)) for c in clips])
+    return finite(values, clips)
+
+
+def view_logits(network: Network, views: np.ndarray) -> Tensor:
+    """The mean (K,) of the logits of all views (V, T, S, S, 3) of a clip."""
+    return logits(network, torch.from_numpy(views)).mean(dim=0)
+
+
+def alarm_cases(
+    values: Tensor | np.ndarray, clips: Sequence[Clip], config: NetworkConfig
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """For each alarm of the network its scores (N,) and the truth (N,), bool.
+
+    Raises UsageError for clips without labels and as `figures` does.
+    """
+    scored = class_scores(values, config)
+    found = alarm_truth(clips, config)
+    if found is not None and config.positive is not None:
+        return {config.positive: (scored[:, config.classes.index(config.positive)], found)}
+    targets = class_targets(clips, config)
+    if targets is None:
+        raise UsageError(
+            "the clips have no labels; put them into one sub-folder per class, or list them in a clips.csv"
+        )
+    truth, classes = _truth(targets, config), list(config.classes)
+    return {name: (scored[:, k], truth[:, k]) for k, name in enumerate(classes) if name in alarms_of(config)}
+
+
+def choose_for(
+    values: Tensor | np.ndarray, clips: Sequence[Clip], config: NetworkConfig, rule: Rule
+) -> dict[str, Choice]:
+    """The threshold of each alarm, chosen by `rule` on labelled clips.
+
+    Raises UsageError when there is no alarm, a class that all or none of the clips have, or the rule cannot be kept.
+    """
+    if not alarms_of(config):
+        raise UsageError(
+            "the network has no alarm to choose a threshold for; name a positive class in training"
+        )
+    lengths = [seconds(clip.path) for clip in clips] if rule.max_false_alarms is not None else None
+    chosen = {}
+    for name, (scores, truth) in alarm_cases(values, clips, config).items():
+        try:
+            chosen[name] = choose(sweep(scores, truth, lengths), rule)
+        except UsageError as error:
+            raise UsageError(f"threshold of {name!r}: {error}") from None
+    return chosen
 
 
 def finite(values: Tensor, clips: Sequence[Clip]) -> Tensor:
@@ -321,7 +383,7 @@ def _predictions(
         raised = [name for name, k in alarms.items() if margins[k] >= limits[name]]
         entry = {
             "path": str(clip.path),
-            "label": shown_label(clip),
+            "label": clip.label,
             "prediction": config.classes[int(row.argmax())],
             "logits": row.tolist(),
         }
@@ -358,7 +420,7 @@ def figures(
 
 def alarm_truth(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | None:
     """For clips labelled 0 and 1, which of them are the alarm's, bool (N,); None for other labels."""
-    found = [labels_of_clip(clip) for clip in clips]
+    found = [clip.labels for clip in clips]
     plain = {labels for labels in found if labels is not None}
     if not plain or not plain <= {("0",), ("1",)} or len(plain) < len(set(found)):
         return None
@@ -372,7 +434,7 @@ def class_targets(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | 
 
     Raises UsageError as `figures` does.
     """
-    found = [labels_of_clip(clip) for clip in clips]
+    found = [clip.labels for clip in clips]
     if all(labels is None for labels in found):
         return None
     for clip, labels in zip(clips, found, strict=True):
@@ -394,15 +456,3 @@ def class_targets(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | 
                 f'label per clip, or a network with labels="independent"'
             )
     return np.array([config.classes.index(labels[0]) for labels in found if labels])
-
-
-def labels_of_clip(clip: Clip) -> tuple[str, ...] | None:
-    """The labels of a clip; None for one without any."""
-    found = clip.labels if hasattr(clip, "labels") else clip.label
-    return (found,) if isinstance(found, str) else found
-
-
-def shown_label(clip: Clip) -> str | None:
-    """A clip's labels in one word."""
-    labels = labels_of_clip(clip)
-    return None if labels is None else "+".join(labels)

@@ -349,6 +349,12 @@ def checkpoint_file(name_or_checkpoint: str) -> Path | None:
     return path if path.suffix == ".pt" or path.exists() else None
 
 
+def model_file(name_or_checkpoint: str) -> Path:
+    """The file of a model that `find` finds."""
+    inside = Path(str(files("framegate.quant"))) / "builtin" / f"{name_or_checkpoint}.pt"
+    return checkpoint_file(name_or_checkpoint) or inside
+
+
 def find(name_or_checkpoint: str) -> Network:
     """The network of a checkpoint file, or the built-in one of that name.
 

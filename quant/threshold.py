@@ -8,7 +8,6 @@ is above the best other one. Thresholds are logits too; the probability is their
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json
 from framegate.quant import bootstrap
-from framegate.quant.networks import NetworkConfig, checkpoint_file
+from framegate.quant.networks import NetworkConfig, checkpoint_file, model_file
 
 FILE = "threshold.json"  # beside a checkpoint
 
@@ -243,9 +242,8 @@ def given(text: str, config: NetworkConfig) -> dict[str, Choice]:
 
 def file_of(model: str) -> Path:
     """Where the thresholds of a checkpoint file, or of a built-in network, are if there are any."""
-    if checkpoint := checkpoint_file(model):
-        return checkpoint.with_name(FILE)
-    return Path(str(files("framegate.quant"))) / "builtin" / f"{model}.{FILE}"
+    file = model_file(model)
+    return file.with_name(FILE) if checkpoint_file(model) else file.with_name(f"{model}.{FILE}")
 
 
 def of_model(model: str, config: NetworkConfig) -> dict[str, Choice]:

@@ -2,7 +2,7 @@
 """The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact, top to bottom."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from framegate.files import read_json, write_json
 from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL
 from framegate.hls.dataflow import Dataflow, load_dataflow
 from framegate.hls.graphs import run, run_qonnx
+from framegate.hls.kernels import Decide
 from framegate.hls.lower import load as load_graph
 from framegate.quant.clips import Clip, decode_all, spread
 from framegate.quant.metrics import figures
 from framegate.quant.networks import Network, NetworkConfig, load, logits
+from framegate.quant.threshold import Choice
+from framegate.quant.transforms import TransformConfig
 from framegate.rtl_sim import reference
 from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.verify import Verdict, verify
@@ -34,6 +37,8 @@ class Rung:
     mismatches: int
     first_mismatch: str | None
     compares: str = "integers"  # the float network is compared on predictions: it has no integers
+    alarms: int = 0  # compared beside the values: of the rungs above, from logits; below they are values
+    alarm_mismatches: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,7 @@ class Judgement:
     clips: list[dict[str, Any]]
     metrics: dict[str, Any] | None
     confusion: dict[str, Any] | None
+    thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
 
     def problem(self) -> str | None:
         """The first value or cycle that is not as it should be, in one sentence; None when all are."""
@@ -90,11 +96,9 @@ def judge(
     `noise` clips of random pixels. Raises UsageError for clips that cannot be read or a build without a design.
     """
     dataflow = load_dataflow(build / DATAFLOW)
-    frames, size = dataflow.pixels.frames, dataflow.pixels.height
     progress(f"decoding {len(clips)} clips")
-    real = (
-        decode_all(clips, frames, size).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
-    )
+    transform = _transform(dataflow)
+    real = decode_all(clips, transform).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
     random = np.random.default_rng(0).integers(0, 256, (noise, *dataflow.pixels.shape), dtype=np.uint8)
     pixels = np.concatenate([real, random])
     picked = [*spread([clip.label for clip in clips], hardware_clips), *range(len(real), len(pixels))]
@@ -102,14 +106,14 @@ def judge(
         raise UsageError("no clips to simulate; give at least one")
     expected = reference.logits(dataflow, pixels)
     chosen, wanted = pixels[picked], expected[picked]
-    rungs = _network_rungs(build, dataflow.logit_scale, pixels, expected, progress)
+    rungs = _network_rungs(build, dataflow, pixels, expected, progress)
     for name, file, execute, step in (
         ("qonnx", QONNX, run_qonnx, dataflow.logit_scale),
         ("finn", HARDWARE, run, 1.0),
     ):
         progress(f"{name}: {len(chosen)} clips")
         values = execute(load_graph(build / file), chosen).astype(np.float64) / step
-        rungs.append(_on_integers(name, values, wanted))
+        rungs.append(_on_integers(name, values, wanted, dataflow))
     rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
     progress(f"rtl: {len(chosen)} clips in {simulator}")
     verdict = verify(
@@ -121,8 +125,15 @@ def judge(
     return judgement
 
 
+def _transform(dataflow: Dataflow) -> TransformConfig:
+    """What the network was trained with; the plain one for a graph from elsewhere."""
+    if dataflow.network:
+        return NetworkConfig(**dataflow.network).transform
+    return TransformConfig.of(dataflow.pixels.frames, dataflow.pixels.height)
+
+
 def _network_rungs(
-    build: Path, scale: float, pixels: np.ndarray, expected: np.ndarray, progress: Callable[[str], None]
+    build: Path, dataflow: Dataflow, pixels: np.ndarray, expected: np.ndarray, progress: Callable[[str], None]
 ) -> list[Rung]:
     """Float and Brevitas, where the build came from a checkpoint."""
     if not (build / CHECKPOINT).is_file():
@@ -130,16 +141,16 @@ def _network_rungs(
     progress(f"brevitas: {len(pixels)} clips")
     rungs = []
     if (build / FLOAT).is_file():
-        rungs.append(_on_predictions(_run_network(load(build / FLOAT), pixels), expected))
-    values = _run_network(load(build / CHECKPOINT), pixels) / scale
-    return [*rungs, _on_integers("brevitas", values, expected)]
+        rungs.append(_on_predictions(_run_network(load(build / FLOAT), pixels), expected, dataflow))
+    values = _run_network(load(build / CHECKPOINT), pixels) / dataflow.logit_scale
+    return [*rungs, _on_integers("brevitas", values, expected, dataflow)]
 
 
 def _run_network(network: Network, pixels: np.ndarray) -> np.ndarray:
     return logits(network, torch.from_numpy(pixels)).double().numpy()
 
 
-def _on_integers(rung: str, values: np.ndarray, expected: np.ndarray) -> Rung:
+def _on_integers(rung: str, values: np.ndarray, expected: np.ndarray, dataflow: Dataflow) -> Rung:
     """Values in steps of the logit scale; one that is no integer differs as well."""
     wrong = np.argwhere(values != expected)
     first = None
@@ -148,13 +159,34 @@ def _on_integers(rung: str, values: np.ndarray, expected: np.ndarray) -> Rung:
         first = (
             f"{rung}: clip {clip}, logit {logit}: {values[clip, logit]:g}, expected {expected[clip, logit]}"
         )
-    return Rung(rung, len(values), values.size, len(wrong), first)
+    plain = Rung(rung, len(values), values.size, len(wrong), first)
+    return _with_alarms(plain, values * dataflow.logit_scale, expected, dataflow)
 
 
-def _on_predictions(values: np.ndarray, expected: np.ndarray) -> Rung:
+def _on_predictions(values: np.ndarray, expected: np.ndarray, dataflow: Dataflow) -> Rung:
     wrong = np.flatnonzero(values.argmax(axis=1) != expected.argmax(axis=1))
     first = f"float: clip {wrong[0]} has another class" if len(wrong) else None
-    return Rung("float", len(values), len(values), len(wrong), first, compares="predictions")
+    plain = Rung("float", len(values), len(values), len(wrong), first, compares="predictions")
+    return _with_alarms(plain, values, expected, dataflow)
+
+
+def _with_alarms(rung: Rung, logits: np.ndarray, expected: np.ndarray, dataflow: Dataflow) -> Rung:
+    """Alarms of float logits at the thresholds as they were chosen, against those of integers and integer ones."""
+    decide = _decide(dataflow)
+    raised = decide.scores(logits) >= np.array(list(dataflow.thresholds.values()))
+    wrong = np.argwhere(raised != decide.decide(expected)[1])
+    first = rung.first_mismatch
+    if len(wrong) and first is None:
+        clip, alarm = (int(index) for index in wrong[0])
+        name = list(dataflow.thresholds)[alarm]
+        first = f"{rung.rung}: clip {clip}, alarm of {name}: {raised[clip, alarm]}"
+    return replace(rung, alarms=raised.size, alarm_mismatches=len(wrong), first_mismatch=first)
+
+
+def _decide(dataflow: Dataflow) -> Decide:
+    last = dataflow.kernels[-1]
+    assert isinstance(last, Decide)
+    return last
 
 
 def _judgement(
@@ -164,12 +196,13 @@ def _judgement(
     # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only.
     first = next((rung.first_mismatch for rung in reversed(exact) if rung.first_mismatch), None)
     scaled = integers * dataflow.logit_scale
+    winners, raised = _decide(dataflow).decide(integers)
     metrics = _metrics(dataflow, clips, scaled)
     confusion = metrics.pop("confusion", None) if metrics else None
     return Judgement(
         model=dataflow.model,
         classes=list(dataflow.classes),
-        bit_exact=all(rung.mismatches == 0 for rung in exact),
+        bit_exact=all(rung.mismatches == 0 and rung.alarm_mismatches == 0 for rung in exact),
         first_mismatch=first,
         ladder=rungs,
         latency_cycles=verdict.latency_cycles(),
@@ -181,21 +214,23 @@ def _judgement(
                 "path": str(clip.path),
                 "label": clip.label,
                 "logits": dict(zip(dataflow.classes, row.tolist(), strict=True)),
-                "predicted": dataflow.classes[int(row.argmax())],
+                "predicted": dataflow.classes[int(winner)],
+                "alarms": [name for name, on in zip(dataflow.thresholds, alarms, strict=True) if on],
             }
-            for clip, row in zip(clips, scaled, strict=True)
+            for clip, row, winner, alarms in zip(clips, scaled, winners, raised, strict=True)
         ],
         metrics=metrics,
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
+        thresholds=dataflow.thresholds,
     )
 
 
 def _metrics(dataflow: Dataflow, clips: Sequence[Clip], scaled: np.ndarray) -> dict[str, Any] | None:
     """Figures of the hardware's logits, where the network's configuration and labels that it knows are there."""
-    labels = {clip.label for clip in clips}
-    if not dataflow.network or not clips or None in labels:
+    if not dataflow.network or not clips or None in {clip.label for clip in clips}:
         return None
-    config = NetworkConfig(**dataflow.network)
-    if not (labels <= set(config.classes) or (labels <= {"0", "1"} and config.positive)):
-        return None
-    return figures(torch.from_numpy(scaled).float(), clips, config)
+    chosen = {name: Choice(logit) for name, logit in dataflow.thresholds.items()}
+    try:
+        return figures(torch.from_numpy(scaled), clips, NetworkConfig(**dataflow.network), chosen)
+    except UsageError:
+        return None  # labels of other classes: values and cycles are compared all the same

@@ -11,7 +11,9 @@ from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_json, write_text
+from framegate.quant import evaluation
 from framegate.quant.clips import decode, spread
+from framegate.quant.threshold import Choice
 from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
@@ -22,10 +24,11 @@ _THUMBNAIL = 112  # pixels
 Json = dict[str, Any]
 
 
-def render_report(build: Path) -> Path:
+def render_report(build: Path, evaluated: Path | None = None) -> Path:
     """Write `build`/report.html from verdict.json, latency.json and flow/*/report.json; return its path.
 
-    What was not run is said on the page, with the command that runs it.
+    `evaluated`: the folder that `framegate evaluate --plots` wrote, by default the build's own. It is shown if it
+    was made with the build's checkpoint. What was not run is said on the page, with the command that runs it.
     Raises UsageError when latency.json is missing or a file is not readable.
     """
     latency = read_json(build / "latency.json", "run `framegate compile` first")
@@ -42,6 +45,8 @@ def render_report(build: Path) -> Path:
         pipeline=_pipeline(latency["kernels"], latency["clock_mhz"]),
         flows=[{**flow, "bars": _utilization(flow)} for flow in flows],
         confusion=_confusion(verdict.get("confusion")),
+        evaluation=_evaluation(evaluated or build / evaluation.FOLDER, build / "checkpoint.pt"),
+        thresholds=_thresholds(verdict),
         metrics={key: value for key, value in (verdict.get("metrics") or {}).items() if _is_number(value)},
     )
     return write_text(build / "report.html", html)
@@ -126,6 +131,7 @@ def _strip(clip: Json) -> Json:
         "name": Path(clip["path"]).name,
         "label": clip.get("label"),
         "predicted": clip["predicted"],
+        "alarms": clip.get("alarms", []),
         "scores": _scores(clip["logits"]),
         "pictures": pictures,
         "trouble": trouble,
@@ -197,6 +203,35 @@ def _confusion(found: Json | None) -> Json | None:
         for name, row in zip(found["classes"], found["matrix"], strict=True)
     ]
     return {"classes": found["classes"], "rows": rows}
+
+
+def _evaluation(folder: Path, checkpoint: Path) -> Json | None:
+    """Figures with their intervals, and pictures, of the evaluation of this build's network."""
+    found = evaluation.kept(folder, checkpoint)
+    if found is None:
+        return None
+    names = ("accuracy", "auc", "average_precision", "f1", "precision_score", "recall")
+    rows = [
+        {"name": name.replace("_", " "), "value": found[name], "interval": found["intervals"].get(name)}
+        for name in names
+        if found.get(name) is not None
+    ]
+    return {"clips": found["clips"], "rows": rows, "pictures": found["pictures"], "alarm": found.get("alarm")}
+
+
+def _thresholds(verdict: Json) -> list[Json]:
+    """The alarms: from which logit on, and on how many of the clips shown."""
+    clips = verdict.get("clips", [])
+    return [
+        {
+            "name": name,
+            "logit": logit,
+            "probability": Choice(logit).probability,
+            "raised": sum(name in clip.get("alarms", []) for clip in clips),
+            "clips": len(clips),
+        }
+        for name, logit in verdict.get("thresholds", {}).items()
+    ]
 
 
 def _optional(source: Path) -> Json:

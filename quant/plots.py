@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of how good a network is: curves with their 95 % bands, the threshold sweep, confusion, scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from framegate.files import whole
+from framegate.quant.bootstrap import LEVEL, Resample, rates
+from framegate.quant.metrics import binary_figures
+from framegate.quant.threshold import Choice, Thresholds, sweep
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+Cases = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by alarm: scores (N,) and truth (N,)
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito: for every eye
+_DASHES = ("-", "--", ":", "-.")
+_INK, _SOFT = "#1c2430", "#5c6875"
+_STYLE = {
+    "font.size": 11,
+    "axes.edgecolor": _SOFT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "text.color": _INK,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "axes.grid": True,
+    "grid.color": "#e6e9ed",
+    "legend.frameon": False,
+    "savefig.dpi": 150,
+}
+_GRID = np.linspace(0, 1, 201)
+
+
+def draw(
+    folder: Path, cases: Cases, thresholds: Thresholds, sources: Sequence[str], confusion: Any = None
+) -> list[Path]:
+    """Write the PNGs to `folder`; return their paths. `confusion`: (classes, matrix) of one of several classes.
+
+    An alarm of which the clips have one side only has no curves.
+    """
+    both = {name: case for name, case in cases.items() if case[1].any() and not case[1].all()}
+    drawn = Resample.of(sources)
+    with mpl.rc_context(_STYLE):
+        made: dict[str, Figure] = {}
+        if both:
+            made["roc"] = _curves(both, thresholds, drawn, "roc")
+            made["precision_recall"] = _curves(both, thresholds, drawn, "precision_recall")
+        for name, (scores, truth) in both.items():
+            suffix = f"_{name}" if len(both) > 1 else ""
+            choice = thresholds.get(name, Choice())
+            made[f"thresholds{suffix}"] = _sweep(name, scores, truth, choice, drawn)
+            made[f"scores{suffix}"] = _histogram(name, scores, truth, choice)
+        if confusion is not None:
+            made["confusion"] = _matrix(*confusion)
+        return [_save(figure, folder / f"{name}.png") for name, figure in made.items()]
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with whole(path) as draft:
+        figure.savefig(draft, format="png")
+    return path
+
+
+def _figure(width: float = 5.6, height: float = 4.6) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
+def _curves(cases: Cases, thresholds: Thresholds, drawn: Resample, kind: str) -> Figure:
+    """ROC or precision and recall of every alarm, the band of the draws, and the chosen threshold as a point."""
+    figure, axes = _figure()
+    for number, (name, (scores, truth)) in enumerate(cases.items()):
+        colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number % len(_DASHES)]
+        found = binary_figures(scores, truth, None, thresholds.get(name, Choice()).logit)
+        area = found["auc" if kind == "roc" else "average_precision"]["value"]
+        counts = sweep(scores, truth).counts
+        x, y = _line(counts, kind)
+        ends = drawn.auc(scores, truth) if kind == "roc" else drawn.average_precision(scores, truth)
+        low, high = np.nanquantile(ends, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        label = f"{name}: {'AUC' if kind == 'roc' else 'AP'} {area:.3f} [{low:.3f}, {high:.3f}]"
+        step = "default" if kind == "roc" else "steps-pre"
+        axes.plot(x, y, dash, color=colour, label=label, linewidth=2, drawstyle=step)
+        if len(cases) <= 3:  # more bands hide each other
+            axes.fill_between(
+                _GRID, *_band(scores, truth, drawn, kind), color=colour, alpha=0.18, linewidth=0
+            )
+        (quiet, false), (missed, hit) = found["confusion"]
+        recall, fallout = hit / (hit + missed), false / (quiet + false)
+        at = (fallout, recall) if kind == "roc" else (recall, hit / max(1, hit + false))
+        axes.plot(*at, "o", color=colour, markersize=9, markeredgecolor="white", markeredgewidth=1.5)
+    if kind == "roc":
+        axes.plot([0, 1], [0, 1], color=_SOFT, linewidth=1, dashes=(4, 4))
+        axes.set(xlabel="false alarms, share of the clips without it", ylabel="recall", title="ROC curve")
+    else:
+        axes.set(xlabel="recall", ylabel="precision", title="Precision and recall")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    axes.legend(loc="lower right" if kind == "roc" else "lower left", title="dot: the threshold; band: 95 %")
+    return figure
+
+
+def _line(counts: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Curve points: false positive rate and recall, or recall and precision, from the highest threshold on."""
+    hit, false, missed, quiet = counts
+    recall = hit / (hit + missed)
+    if kind == "roc":
+        return false / (false + quiet), recall
+    precision = np.divide(hit, hit + false, out=np.ones_like(hit), where=hit + false > 0)
+    return recall, precision
+
+
+def _band(scores: np.ndarray, truth: np.ndarray, drawn: Resample, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper end of the curve at each point of the grid, over the draws with both sides."""
+    positives, negatives = drawn.by_score(scores, truth)
+    hits, false = np.cumsum(positives, axis=1), np.cumsum(negatives, axis=1)
+    lines = []
+    for draw in np.flatnonzero((hits[:, -1] > 0) & (false[:, -1] > 0)):
+        hit, wrong = np.r_[0, hits[draw]], np.r_[0, false[draw]]
+        x, y = _line(np.stack([hit, wrong, hit[-1] - hit, wrong[-1] - wrong]), kind)
+        if kind == "roc":
+            lines.append(np.interp(_GRID, x, y))
+        else:  # the precision of the first threshold that reaches the recall: as the curve's steps
+            lines.append(y[np.minimum(np.searchsorted(x, _GRID), len(y) - 1)])
+    low, high = np.quantile(lines, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return low, high
+
+
+def _sweep(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice, drawn: Resample) -> Figure:
+    figure, axes = _figure(7.2)
+    found = sweep(scores, truth)
+    shown = {"precision_score": "precision", "recall": "recall", "f1": "F1"}
+    picked = np.unique(np.linspace(0, len(found.logits) - 1, 200).astype(int))  # each band costs a pass
+    draws = [rates(drawn.counts(scores >= limit, truth)) for limit in found.logits[picked]]
+    for number, (key, label) in enumerate(shown.items()):
+        colour = _COLOURS[number]
+        axes.step(
+            found.logits, found.rates[key], where="post", color=colour, linestyle=_DASHES[number], label=label
+        )
+        low, high = np.quantile([entry[key] for entry in draws], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+        axes.fill_between(found.logits[picked], low, high, color=colour, alpha=0.15, linewidth=0)
+    _mark(axes, choice)
+    axes.set(ylim=(-0.01, 1.02), xlabel="threshold, logit", title=f"What a threshold for {name} gives")
+    axes.legend(loc="lower center", ncols=3)
+    return figure
+
+
+def _histogram(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice) -> Figure:
+    figure, axes = _figure(7.2)
+    bins = np.histogram_bin_edges(scores, bins=min(40, max(8, len(scores) // 8)))
+    axes.hist(
+        scores[~truth], bins, color=_COLOURS[4], alpha=0.75, label=f"without {name}, {(~truth).sum()} clips"
+    )
+    axes.hist(
+        scores[truth], bins, color=_COLOURS[1], histtype="step", linewidth=2.2, hatch="//",
+        label=f"{name}, {truth.sum()} clips",
+    )  # fmt: skip
+    _mark(axes, choice)
+    axes.set(xlabel="score, logit", ylabel="clips", title=f"Scores for {name}")
+    axes.legend()
+    return figure
+
+
+def _mark(axes: Axes, choice: Choice) -> None:
+    """The threshold as a line, and probabilities along the upper edge."""
+    axes.axvline(choice.logit, color=_INK, linewidth=1.3, dashes=(5, 3))
+    axes.annotate(
+        f" {choice.logit:.2f} ({choice.probability:.2f})",
+        (choice.logit, 0.97),
+        xycoords=("data", "axes fraction"),
+        va="top",
+        fontsize=10,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+    )
+
+
+def _matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Figure:
+    table = np.array(matrix)
+    size = 2.6 + 0.75 * len(classes)
+    figure, axes = _figure(size + 0.6, size)
+    share = table / np.maximum(1, table.sum(axis=1, keepdims=True))
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(table):
+        axes.text(
+            column, row, f"{count}\n{share[row, column]:.0%}", ha="center", va="center",
+            color="white" if share[row, column] > 0.55 else _INK, fontsize=10 if len(classes) <= 12 else 6,
+        )  # fmt: skip
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="what the network said", ylabel="what it was", title="Confusion")
+    return figure
