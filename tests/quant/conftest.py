@@ -82,3 +82,23 @@ def video(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def cut_off(path: Path, inside_a_picture: bool = False) -> Path:
+    """Cut the video at `path` off half-way, its index being at the front; return `path`."""
+    streamed = path.with_suffix(".front.mp4")
+    with (
+        av.open(str(path)) as source,
+        av.open(str(streamed), "w", options={"movflags": "faststart"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    with av.open(str(streamed)) as container:
+        places = sorted(packet.pos for packet in container.demux() if packet.size)
+    middle = places[len(places) // 2] + (2 if inside_a_picture else 0)
+    path.write_bytes(streamed.read_bytes()[:middle])
+    streamed.unlink()
+    return path

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real video files of every kind become the same pixels; unusable ones are named."""
 
-import csv
+import multiprocessing
 import os
+import re
+import shutil
+import signal
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,15 +16,18 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.quant.clips import (
-    INDEX,
+    Clip,
     decode,
     decode_all,
-    find_clips,
-    labels_of,
-    middles,
+    decode_views,
+    missing_frames,
     spread,
-    survey,
+    wide_frames,
 )
+from framegate.quant.datasets import find_clips
+from framegate.quant.transforms import TransformConfig, middles
+
+from tests.quant.conftest import cut_off
 
 Video = Callable[..., Path]
 
@@ -31,16 +38,6 @@ def bright(pixels: np.ndarray) -> str:
     half = len(red) // 2
     sides = {"top": red[:half], "bottom": red[half:], "left": red[:, :half], "right": red[:, half:]}
     return max(sides, key=lambda side: sides[side].mean())
-
-
-@pytest.mark.parametrize("count", [8, 9, 24, 29, 30, 31, 100])
-@pytest.mark.parametrize("frames", [1, 4, 5, 8])
-def test_one_frame_from_the_middle_of_each_segment(count: int, frames: int) -> None:
-    chosen = middles(count, frames)
-    for segment, index in enumerate(chosen):
-        assert abs(index + 0.5 - (segment + 0.5) * count / frames) <= 0.5
-    backwards = [count - 1 - index for index in reversed(chosen)]
-    assert frames % 2 or backwards == chosen
 
 
 @pytest.mark.parametrize(
@@ -123,83 +120,119 @@ def test_a_short_clip_is_named_with_both_counts(video: Video) -> None:
     assert decode(video("b.mp4", frames=8), 8, 32).shape[0] == 8
 
 
-def folder_of(tmp_path: Path, video: Video, *names: str) -> Path:
-    source = video("source.mp4").read_bytes()
-    for name in names:
-        (tmp_path / "clips" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "clips" / name).write_bytes(source)
-    (tmp_path / "clips").mkdir(exist_ok=True)
-    return tmp_path / "clips"
-
-
-def test_class_folders_give_labels(tmp_path: Path, video: Video) -> None:
-    folder = folder_of(tmp_path, video, "steal/1.mp4", "pay/2.MP4", "pay/notes.txt")
-    assert [(clip.path.name, clip.label) for clip in find_clips(folder)] == [
-        ("2.MP4", "pay"),
-        ("1.mp4", "steal"),
-    ]
-    with pytest.raises(UsageError, match=r"class 'steal' is not one of \['pay'\]; rename or remove it"):
-        find_clips(folder, ["pay"])
-
-
-def test_videos_without_classes_and_single_files_have_no_label(tmp_path: Path, video: Video) -> None:
-    folder = folder_of(tmp_path, video, "1.mp4", "2.mkv")
-    assert [clip.label for clip in find_clips(folder)] == [None, None]
-    assert [clip.path.name for clip in find_clips(folder / "1.mp4")] == ["1.mp4"]
-    with pytest.raises(
-        UsageError, match=r"clips: its clips are not in two or more classes; put them into one"
-    ):
-        labels_of(find_clips(folder), folder)
-
-
-def test_an_index_gives_labels_and_sources(tmp_path: Path, video: Video) -> None:
-    folder = folder_of(tmp_path, video, "x/1.mp4", "x/2.mp4")
-    with (folder / INDEX).open("w", newline="") as text:
-        csv.writer(text).writerows(
-            [("path", "label", "source"), ("x/1.mp4", "1", "tape"), ("x/2.mp4", "0", "")]
-        )
-    assert [(c.label, c.source) for c in find_clips(folder)] == [("1", "tape"), ("0", "x/2.mp4")]
-    (folder / INDEX).write_text("path,label,source\nx/3.mp4,1,tape\n")
-    with pytest.raises(
-        UsageError, match=r"clips\.csv, line 2: x/3\.mp4 is not there; correct or remove the line"
-    ):
-        find_clips(folder)
-    (folder / INDEX).write_text("path,source\nx/1.mp4,tape\n")
-    with pytest.raises(UsageError, match=r"clips\.csv, line 2: needs a path and a label"):
-        find_clips(folder)
-    (folder / INDEX).write_bytes(b"\xff\xfe\x00p")
-    with pytest.raises(UsageError, match=r"clips\.csv: not readable as CSV"):
-        find_clips(folder)
-
-
-def test_folders_without_clips_are_refused_with_the_layout(tmp_path: Path, video: Video) -> None:
-    with pytest.raises(
-        UsageError, match=r"clips: holds no clips; put videos \(\.mp4, .*one sub-folder per class"
-    ):
-        find_clips(folder_of(tmp_path, video, "notes.txt", "sub/notes.txt"))
-    with pytest.raises(UsageError, match=r"nowhere: not there; give a video file or a folder of clips"):
-        find_clips(tmp_path / "nowhere")
-
-
 def test_the_cache_decodes_once_and_notices_a_changed_file(tmp_path: Path, video: Video) -> None:
     path, cache = video("a.mp4"), tmp_path / "cache"
-    clips = find_clips(path)
-    first = decode_all(clips, 4, 32, cache)
+    first = wide_frames(path, 32, cache)
+    assert isinstance(first, np.memmap)
+    assert np.array_equal(first, wide_frames(path, 32))
     assert [entry.suffix for entry in cache.iterdir()] == [".npy"]
     state, size = path.stat(), path.stat().st_size
     path.write_bytes(bytes(size))  # what is in the file is not looked at while its size and date are the same
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert (decode_all(clips, 4, 32, cache) == first).all()
+    assert np.array_equal(wide_frames(path, 32, cache), first)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
     with pytest.raises(UsageError, match="not a readable video"):
-        decode_all(clips, 4, 32, cache)
+        wide_frames(path, 32, cache)
 
 
-def test_a_survey_counts_clips_per_class_and_stops_at_a_bad_one(tmp_path: Path, video: Video) -> None:
-    folder = folder_of(tmp_path, video, "pay/1.mp4", "pay/2.mp4", "steal/3.mp4")
-    assert survey(folder, 8) == {"path": str(folder), "clips": 3, "classes": {"pay": 2, "steal": 1}}
-    with pytest.raises(UsageError, match=r"1\.mp4: 12 frames can be decoded, 13 are needed"):
-        survey(folder, 13)
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[:-1], lambda whole: b"", lambda whole: bytes(len(whole))]
+)
+def test_a_damaged_cache_entry_is_made_again(tmp_path: Path, video: Video, damage: Callable) -> None:
+    path, cache = video("a.mp4"), tmp_path / "cache"
+    first = np.array(wide_frames(path, 32, cache))
+    (entry,) = cache.iterdir()
+    entry.write_bytes(damage(entry.read_bytes()))
+    assert np.array_equal(wide_frames(path, 32, cache), first)
+    assert np.array_equal(np.load(entry), first)
+
+
+def _fill(path: Path, cache: Path) -> bytes:
+    return wide_frames(path, 32, cache).tobytes()
+
+
+def test_workers_share_a_cache_and_a_killed_one_does_no_harm(tmp_path: Path, video: Video) -> None:
+    path, cache = video("a.mp4", frames=60), tmp_path / "cache"
+    expected = wide_frames(path, 32).tobytes()
+    processes = multiprocessing.get_context("fork")
+    victim = processes.Process(target=_fill_for_ever, args=(path, cache))
+    victim.start()
+    while not (cache.exists() and any(cache.iterdir())):
+        time.sleep(0.01)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join()
+    with processes.Pool(2) as pool:
+        assert pool.starmap(_fill, [(path, cache)] * 4) == [expected] * 4
+    assert [entry.name for entry in cache.iterdir() if ".part" in entry.name] == []
+
+
+def _fill_for_ever(path: Path, cache: Path) -> None:
+    while True:
+        shutil.rmtree(cache, ignore_errors=True)
+        _fill(path, cache)
+
+
+def _as_before(path: Path, frames: int, size: int) -> np.ndarray:
+    """How frames were decoded before there were wide frames: what checkpoints of that time were trained on."""
+    with av.open(str(path)) as container:
+        pictures = list(container.decode(container.streams.video[0]))
+    chosen = []
+    for index in middles(len(pictures), frames):
+        picture = pictures[index]
+        scale = size / min(picture.width, picture.height)
+        width, height = (max(size, round(side * scale)) for side in (picture.width, picture.height))
+        small = picture.reformat(
+            width=width, height=height, format="rgb24", interpolation="AREA"
+        ).to_ndarray()
+        top, left = (height - size) // 2, (width - size) // 2
+        chosen.append(small[top : top + size, left : left + size])
+    return np.stack(chosen)
+
+
+@pytest.mark.parametrize("size", [64, 33])
+def test_the_plain_transform_gives_the_pixels_that_it_always_gave(
+    shop: Path, video: Video, size: int
+) -> None:
+    clips = find_clips(shop)
+    config = TransformConfig.of(8, size)
+    pixels = decode_all(clips, config).numpy()
+    for clip, given in zip(clips, pixels, strict=True):
+        assert np.array_equal(given, _as_before(clip.path, 8, size))
+    odd = video("odd.mp4", width=98, height=50)
+    assert np.array_equal(decode(odd, 8, size), _as_before(odd, 8, size))
+
+
+def test_with_and_without_a_cache_the_pixels_are_the_same(shop: Path, tmp_path: Path) -> None:
+    clips = find_clips(shop)[::7]
+    config = TransformConfig(preset="motion", side_size=48, crop_size=32)
+    plain = decode_all(clips, config)
+    for _ in range(2):
+        assert (decode_all(clips, config, tmp_path) == plain).all()
+
+
+def test_a_board_sees_one_view_of_several(shop: Path) -> None:
+    clip = find_clips(shop)[0]
+    config = TransformConfig(num_clips=3, num_crops=3)
+    assert decode_views(clip.path, config).shape == (9, 8, 64, 64, 3)
+    assert np.array_equal(decode_all([clip], config)[0], decode(clip.path, 8, 64))
+
+
+def test_a_file_that_was_cut_off_is_told_from_a_short_one(video: Video) -> None:
+    path = cut_off(video("a.mp4", frames=60))
+    count = len(wide_frames(path, 32))
+    assert 0 < count < 50
+    assert re.match(
+        rf".*a\.mp4: {count} of its 60 frames can be decoded: it was cut off; record",
+        missing_frames(path, count),
+    )
+    assert missing_frames(video("b.mp4", frames=5), 5) is None
+    with pytest.raises(UsageError, match=r"c\.mp4: not a readable video"):
+        wide_frames(cut_off(video("c.mp4", frames=60), inside_a_picture=True), 32)
+
+
+def test_several_labels_read_as_one_and_none_as_empty() -> None:
+    labels = [None, (), ("a",), ("a", "b")]
+    assert [Clip(Path("x"), given, "s").label for given in labels] == [None, "", "a", "a|b"]
 
 
 def test_a_few_clips_are_taken_from_every_class() -> None:
