@@ -31,6 +31,7 @@ _STYLE = {
     "xtick.color": _SOFT,
     "ytick.color": _SOFT,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e9ed",
     "legend.frameon": False,
     "savefig.dpi": 150,
@@ -134,19 +135,20 @@ def _band(scores: np.ndarray, truth: np.ndarray, drawn: Resample, kind: str) -> 
 def _sweep(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice, drawn: Resample) -> Figure:
     figure, axes = _figure(7.2)
     found = sweep(scores, truth)
+    logits, lines = found.logits[1:], found.rates  # the first threshold raises nothing: it has no precision
+    picked = np.unique(np.linspace(0, len(logits) - 1, 200).astype(int))  # each costs a pass over the draws
+    counts = np.stack([drawn.counts(scores >= limit, truth) for limit in logits[picked]], axis=1)
+    draws = rates(counts)
+    draws["precision_score"][counts[0] + counts[1] == 0] = np.nan
     shown = {"precision_score": "precision", "recall": "recall", "f1": "F1"}
-    picked = np.unique(np.linspace(0, len(found.logits) - 1, 200).astype(int))  # each band costs a pass
-    draws = [rates(drawn.counts(scores >= limit, truth)) for limit in found.logits[picked]]
     for number, (key, label) in enumerate(shown.items()):
-        colour = _COLOURS[number]
-        axes.step(
-            found.logits, found.rates[key], where="post", color=colour, linestyle=_DASHES[number], label=label
-        )
-        low, high = np.quantile([entry[key] for entry in draws], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
-        axes.fill_between(found.logits[picked], low, high, color=colour, alpha=0.15, linewidth=0)
+        look = {"color": _COLOURS[number], "linestyle": _DASHES[number], "linewidth": 2}
+        axes.step(logits, lines[key][1:], where="mid", label=label, **look)
+        low, high = np.nanquantile(draws[key], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+        axes.fill_between(logits[picked], low, high, color=_COLOURS[number], alpha=0.15, linewidth=0)
     _mark(axes, choice)
     axes.set(ylim=(-0.01, 1.02), xlabel="threshold, logit", title=f"What a threshold for {name} gives")
-    axes.legend(loc="lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -162,12 +164,12 @@ def _histogram(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice)
     )  # fmt: skip
     _mark(axes, choice)
     axes.set(xlabel="score, logit", ylabel="clips", title=f"Scores for {name}")
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
 
 
 def _mark(axes: Axes, choice: Choice) -> None:
-    """The threshold as a line, and probabilities along the upper edge."""
+    """The threshold as a line, with its logit and its probability."""
     axes.axvline(choice.logit, color=_INK, linewidth=1.3, dashes=(5, 3))
     axes.annotate(
         f" {choice.logit:.2f} ({choice.probability:.2f})",
