@@ -65,8 +65,12 @@ def check(
 
     "leaks": why the clips must not be trained on as they are; "error": the same or what else is wrong, in one
     line, None when all is well; `exit_code` tells with what a command ends. Calls `step` after each clip.
-    Raises UsageError for more folds than a class has sources.
+    Raises UsageError for more folds than a class has sources, and for folds of clips that are split.
     """
+    if folds is not None and len(splits) > 1:
+        raise UsageError(
+            f"folds={folds}: the clips are split already ({', '.join(splits)}); leave out one of both"
+        )
     clips = [clip for found in splits.values() for clip in found.clips]
     looks, broken = _look_at_all(clips, frames, step)
     good = [look.clip for look in looks]

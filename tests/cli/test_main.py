@@ -24,10 +24,10 @@ def test_with_json_a_failure_is_json_on_stdout(framegate: Callable, tmp_path: Pa
 
 
 def test_a_bug_keeps_its_traceback(framegate: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    def bug(*_: object) -> None:
+    def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("framegate.quant.clips.survey", bug)
+    monkeypatch.setattr("framegate.quant.datasets.read_splits", bug)
     with pytest.raises(ZeroDivisionError):
         framegate("data", "check", ".")
 
