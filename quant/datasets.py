@@ -42,12 +42,11 @@ def find_clips(
 ) -> list[Clip]:
     """The clips that `read` finds; with `classes` given, a label outside them is refused."""
     clips = read(path, source=source, only=only).clips
-    for clip in clips:
-        for label in (clip.labels or ()) if classes is not None else ():
-            if label not in classes:
-                raise UsageError(
-                    f"{clip.path}: class {label!r} is not one of {list(classes)}; rename or remove it"
-                )
+    for clip in clips if classes is not None else ():
+        if others := [label for label in clip.labels or () if label not in (classes or ())]:
+            raise UsageError(
+                f"{clip.path}: class {others[0]!r} is not one of {list(classes or ())}; rename or remove it"
+            )
     return clips
 
 
