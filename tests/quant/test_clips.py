@@ -136,7 +136,13 @@ def test_the_cache_decodes_once_and_notices_a_changed_file(tmp_path: Path, video
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda whole: whole[:-1], lambda whole: b"", lambda whole: bytes(len(whole))]
+    "damage",
+    [
+        lambda whole: whole[:-1],
+        lambda whole: b"",
+        lambda whole: bytes(len(whole)),
+        lambda whole: whole.replace(b"(12, 32, 43,", b"(12, 43, 31,"),
+    ],
 )
 def test_a_damaged_cache_entry_is_made_again(tmp_path: Path, video: Video, damage: Callable) -> None:
     path, cache = video("a.mp4"), tmp_path / "cache"

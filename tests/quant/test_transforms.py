@@ -173,9 +173,10 @@ def test_a_view_of_the_right_size_is_not_resampled_and_others_are_smooth() -> No
     assert half.shape == (1, 64, 64, 3)
     assert half.dtype == np.uint8
     assert np.abs(half[0, 8:-8, 0, 0] - np.arange(16.5, 112, 2)).max() <= 1
-    board = np.indices((128, 128)).sum(0) % 2 * 255
-    grain = np.repeat(board[None, ..., None].astype(np.uint8), 3, axis=3)
-    assert np.abs(view(grain, [0], Box(0, 0, 128, 128), 32).astype(int) - 127).max() < 30  # no aliasing
+    grain = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), dtype=np.uint8)
+    assert (
+        view(grain, [0], Box(0, 0, 128, 128), 32).std() < 20
+    )  # every pixel counts: 37 if four of sixteen did
 
 
 # Motion
