@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
+from framegate.errors import UsageError
+from framegate.files import write_json
 
 EPILOG = (
     "Example: `framegate crossvalidate clips --recipe shoplifting --weights vww_96.h5 --run folds --jobs 2`"
@@ -24,16 +26,51 @@ def command(
     jobs: Annotated[int, typer.Option(help="Folds that are trained at a time.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Same seed and threads, same folds and networks.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads of each job.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Also compile the first fold's networks for this board, for their area."),
+    ] = None,
+    rate: Annotated[str, typer.Option(help="Frames per second of that hardware.")] = "1000",
     json: Json = False,
 ) -> None:
     """K-fold cross-validation by source: AUC and F1 per precision, with intervals over the sources."""
     from framegate.quant.crossval import cross_validate
+    from framegate.quant.plots import draw_bits
     from framegate.quant.recipe import Recipe
 
     options = {"seed": seed, "threads": threads, "weights": weights}
     settings = Recipe.find(recipe).override(options, {})
     table = cross_validate(settings, clips, run, folds, bits.split(","), jobs, say)
-    show(table, [*_rows(table["rows"]), f"wrote {run / 'folds.json'}, scores.csv, threshold-*.json"], json)
+    if target is not None:
+        table = _with_areas(table, run, target, rate)
+    draw_bits(run / "bits.png", table["rows"])
+    show(
+        table,
+        [*_rows(table["rows"]), f"wrote {run}/folds.json, scores.csv, bits.png, threshold-*.json"],
+        json,
+    )
+
+
+def _with_areas(table: dict, run: Path, target: str, rate: str) -> dict:
+    """The table with lut, ff, bram, dsp of each precision (cost model); None where it cannot be compiled."""
+    from framegate.pipeline import compile_model
+
+    rows = []
+    for row in table["rows"]:
+        area = dict.fromkeys(("lut", "ff", "bram", "dsp"))
+        if row["bits"] != "float":
+            name = f"w{row['bits']}a{row['bits']}"
+            try:
+                compiled = compile_model(
+                    str(run / "fold1" / f"{name}.pt"), run / "hardware" / name, target, rate, None, say
+                )
+                area = {key: getattr(compiled, key) for key in area}
+            except UsageError as error:
+                say(f"{name}: no hardware for {target}: {error}")
+        rows.append(row | area)
+    table = table | {"target": target, "rate": rate, "rows": rows}
+    write_json(run / "folds.json", table)
+    return table
 
 
 def _rows(rows: list[dict]) -> list[str]:

@@ -63,6 +63,29 @@ def draw(
         return [_save(figure, folder / f"{name}.png") for name, figure in made.items()]
 
 
+def draw_bits(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """AUC and F1 by bits with their intervals, and the LUTs of each where they are known; see `cross_validate`."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(7.2)
+        at = np.arange(len(rows))
+        for number, name in enumerate(("auc", "f1")):
+            values = np.array([row[name]["value"] for row in rows])
+            ends = np.array([row[name]["interval"] for row in rows]).T
+            error = np.abs(ends - values)
+            colour, place = _COLOURS[number], at + 0.14 * number - 0.07
+            axes.errorbar(place, values, error, fmt="os"[number], color=colour, capsize=4, label=name.upper())
+        axes.set_xticks(at, [_bits_label(row) for row in rows])
+        axes.set(ylabel="on sources not trained on", title=f"{rows[0]['clips']} clips, 95 % over the sources")
+        axes.set_xlim(-0.5, len(rows) - 0.5)
+        axes.legend(loc="lower left")
+        return _save(figure, path)
+
+
+def _bits_label(row: Mapping[str, Any]) -> str:
+    bits = row["bits"] if row["bits"] == "float" else f"{row['bits']} bits"
+    return f"{bits}\n{row['lut']:,} LUT" if row.get("lut") else bits
+
+
 def _save(figure: Figure, path: Path) -> Path:
     with whole(path) as draft:
         figure.savefig(draft, format="png")
