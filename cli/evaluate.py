@@ -104,8 +104,8 @@ def _rule(
     """How to choose a threshold; None to take the one that is there."""
     from framegate.quant.threshold import Rule
 
-    given = {"beta": beta, "min_recall": min_recall, "max_false_alarms": max_false_alarms}
-    given = {name: value for name, value in given.items() if value is not None}
+    ask = {"beta": beta, "min_recall": min_recall, "max_false_alarms": max_false_alarms}
+    given: dict[str, Any] = {name: value for name, value in ask.items() if value is not None}
     ways = "--beta, --min-recall or --max-false-alarms"
     if len(given) > 1:
         raise UsageError(f"a threshold is chosen in one way; give one of {ways}")

@@ -177,7 +177,7 @@ def _sweep(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice, dra
 
 def _histogram(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice) -> Figure:
     figure, axes = _figure(7.2)
-    bins = np.histogram_bin_edges(scores, bins=min(40, max(8, len(scores) // 8)))
+    bins = np.histogram_bin_edges(scores, bins=min(40, max(8, len(scores) // 8))).tolist()
     axes.hist(
         scores[~truth], bins, color=_COLOURS[4], alpha=0.75, label=f"without {name}, {(~truth).sum()} clips"
     )

@@ -11,9 +11,17 @@ import sklearn.metrics
 import torch
 from framegate.errors import UsageError
 from framegate.quant.clips import Clip
-from framegate.quant.metrics import alarm_scores, binary_figures, class_scores, evaluate, figures, scores
+from framegate.quant.metrics import (
+    alarm_scores,
+    binary_figures,
+    choose_for,
+    class_scores,
+    evaluate,
+    figures,
+    scores,
+)
 from framegate.quant.networks import Network, NetworkConfig
-from framegate.quant.threshold import Choice
+from framegate.quant.threshold import Choice, Rule
 
 
 def test_confusion_and_alarm_of_four_clips() -> None:
@@ -119,7 +127,10 @@ def test_top_5_of_seven_classes() -> None:
 @pytest.fixture
 def named(video: Callable[..., Path]) -> Callable[..., list[Clip]]:
     def make(*labels: str | None) -> list[Clip]:
-        return [Clip(video(f"{n}.mp4", frames=4 + 5 * n), label, str(n)) for n, label in enumerate(labels)]
+        return [
+            Clip(video(f"{n}.mp4", frames=4 + 5 * n), label and (label,), str(n))
+            for n, label in enumerate(labels)
+        ]
 
     return make
 
@@ -187,3 +198,50 @@ def test_a_clip_whose_logits_are_no_numbers_is_named(
         UsageError, match=r"0\.mp4: the network gives \[nan, nan, nan\], which are no numbers"
     ):
         evaluate(network, named("left", "right"), "mine")
+
+
+def test_independent_labels_are_decisions_of_their_own() -> None:
+    config = NetworkConfig(classes=("theft", "smoke", "fight"), labels="independent", positive="theft")
+    values = torch.tensor([[2.0, -1, -1], [2.0, 3, -1], [-2.0, -1, 0.5], [1.0, -3, -1]])
+    clips = [
+        Clip(Path(f"{n}.mp4"), labels, str(n))
+        for n, labels in enumerate([("theft",), ("theft", "smoke"), (), ("smoke",)])
+    ]
+    found = figures(values, clips, config, {"theft": Choice(1.5), "fight": Choice(1.0)})
+    assert found["accuracy"] == pytest.approx(11 / 12), "smoke of the last clip is missed"
+    assert found["exact_match"] == 0.75
+    assert (found["recall"], found["precision_score"], found["auc"]) == (1.0, 1.0, 1.0)
+    assert found["per_class"]["smoke"]["recall"] == 0.5
+    assert found["per_class"]["fight"]["auc"] is None, "no clip of it"
+    assert found["macro"]["auc"] is None
+    assert found["confusion"] is None
+    assert found["threshold"] == pytest.approx(1 / (1 + np.exp(-1.5)))
+
+
+def test_one_independent_class_takes_labels_0_and_1() -> None:
+    config = NetworkConfig(classes=("theft",), labels="independent", positive="theft")
+    clips = [Clip(Path(f"{n}.mp4"), (str(n % 2),), str(n)) for n in range(4)]
+    found = figures(torch.tensor([[-1.0], [1.0], [0.5], [2.0]]), clips, config)
+    assert (found["accuracy"], found["auc"], found["alarm"]["confusion"]) == (0.75, 1.0, [[1, 1], [0, 2]])
+
+
+def test_clips_with_and_without_labels_do_not_mix(tiny: NetworkConfig) -> None:
+    clips = [Clip(Path("a.mp4"), ("left",), "a"), Clip(Path("b.mp4"), None, "b")]
+    with pytest.raises(
+        UsageError, match=r"^b\.mp4: has no label, other clips have; label all of them or none$"
+    ):
+        figures(torch.zeros(2, 3), clips, tiny)
+
+
+def test_thresholds_are_chosen_per_class_and_name_the_one_that_cannot() -> None:
+    config = NetworkConfig(classes=("theft", "smoke"), labels="independent")
+    clips = [Clip(Path(f"{n}.mp4"), labels, str(n)) for n, labels in enumerate([("theft",), ("smoke",), ()])]
+    values = torch.tensor([[2.0, 0], [1.0, 3], [0.0, -3]])
+    assert {name: c.logit for name, c in choose_for(values, clips, config, Rule()).items()} == {
+        "theft": 1.5,
+        "smoke": 1.5,
+    }
+    with pytest.raises(UsageError, match=r"^threshold of 'smoke': all 1 clips are without the class"):
+        choose_for(
+            values[:1], clips[:1], NetworkConfig(classes=("smoke", "theft"), labels="independent"), Rule()
+        )
