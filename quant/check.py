@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from framegate.errors import FramegateError, UsageError
 from framegate.quant.clips import Clip, stream_facts, wide_frames
-from framegate.quant.datasets import Dataset, in_two_classes, too_many, trouble_of
+from framegate.quant.datasets import Dataset, frames_or_trouble, in_two_classes, too_many
 from framegate.quant.splits import kfold
-from framegate.quant.transforms import TransformConfig, gray, middles
+from framegate.quant.transforms import Frames, TransformConfig, gray, middles
 from imagehash import phash
 from numpy.typing import NDArray
 from PIL import Image
@@ -113,17 +113,21 @@ def _look_at_all(
     config = TransformConfig.of(frames, SIDE)
     looks, broken = [], []
     for clip in clips:
-        if trouble := trouble_of(clip, config):
-            broken.append(trouble)
+        found = frames_or_trouble(clip, config)
+        if isinstance(found, str):
+            broken.append(found)
         else:
-            looks.append(look_at(clip))
+            looks.append(_look(clip, found))
         step()
     return looks, broken
 
 
 def look_at(clip: Clip, cache: Path | None = None) -> Look:
     """Decode a clip. Raises UsageError as `wide_frames` does."""
-    frames = wide_frames(clip.path, SIDE, cache)
+    return _look(clip, wide_frames(clip.path, SIDE, cache))
+
+
+def _look(clip: Clip, frames: Frames) -> Look:
     fps, width, height = stream_facts(clip.path)
     some = gray(frames[middles(len(frames), min(len(frames), 12 * MOMENTS))])
     moments = some[middles(len(some), MOMENTS)].astype(np.int64)

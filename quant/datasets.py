@@ -11,7 +11,7 @@ from pathlib import Path
 
 from framegate.errors import UsageError
 from framegate.quant.clips import Clip, missing_frames, wide_frames
-from framegate.quant.transforms import TransformConfig
+from framegate.quant.transforms import Frames, TransformConfig
 
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v")
 LISTS = (".csv", ".txt", ".tsv")
@@ -451,9 +451,11 @@ def readable(
     """
     good, broken = [], []
     for clip in clips:
-        trouble = trouble_of(clip, config, cache)
-        good += [] if trouble else [clip]
-        broken += [trouble] if trouble else []
+        found = frames_or_trouble(clip, config, cache)
+        if isinstance(found, str):
+            broken.append(found)
+        else:
+            good.append(clip)
     if trouble := too_many(broken, len(clips), most):
         raise UsageError(trouble)
     return good, broken
@@ -470,12 +472,12 @@ def too_many(broken: Sequence[str], clips: int, most: float = 0.05) -> str | Non
     )
 
 
-def trouble_of(clip: Clip, config: TransformConfig, cache: Path | None = None) -> str | None:
-    """Why a clip cannot be used: unreadable, cut off, or too short; None when it can."""
+def frames_or_trouble(clip: Clip, config: TransformConfig, cache: Path | None = None) -> Frames | str:
+    """The wide frames of a clip, or why it cannot be used: unreadable, cut off, or too short."""
     try:
-        count = len(wide_frames(clip.path, config.side_size, cache))
+        frames = wide_frames(clip.path, config.side_size, cache)
     except UsageError as error:
         return str(error)
-    if count < config.num_frames:
-        return f"{clip.path}: {count} frames can be decoded, {config.num_frames} are needed"
-    return missing_frames(clip.path, count)
+    if len(frames) < config.num_frames:
+        return f"{clip.path}: {len(frames)} frames can be decoded, {config.num_frames} are needed"
+    return missing_frames(clip.path, len(frames)) or frames
