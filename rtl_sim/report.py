@@ -66,13 +66,19 @@ def _exactness(verdict: Json) -> Card:
     rungs = [rung for rung in verdict.get("ladder", []) if rung["rung"] != "float"]
     if not rungs:
         return Card("Values", "open", "not compared", "run framegate simulate")
-    values, wrong = (sum(rung[key] for rung in rungs) for key in ("values", "mismatches"))
+    values = sum(rung["values"] for rung in rungs)
+    wrong = sum(_differing(rung) for rung in rungs)
     clips = max(rung["clips"] for rung in rungs)
     compared = f"{values:,} values on {_count(clips, 'clip')} and {_count(len(rungs), 'level')}"
     if wrong:
-        first = next(rung for rung in rungs if rung["mismatches"])
+        first = next(rung for rung in rungs if _differing(rung))
         return Card("Values", "bad", f"{wrong:,} differ", f"first at {first['rung']}, of {compared}")
     return Card("Values", "good", "bit-exact", f"{compared} compared, none differs")
+
+
+def _differing(rung: Json) -> int:
+    """Values and alarms of a level that are not the reference's."""
+    return rung["mismatches"] + rung.get("alarm_mismatches", 0)
 
 
 def _latency(verdict: Json, latency: Json) -> Card:

@@ -181,3 +181,23 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_names(tmp_path: Path)
 def test_without_a_build_the_remedy_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"latency\.json: not there; run `framegate compile` first$"):
         render_report(tmp_path)
+
+
+def test_alarms_are_shown_with_their_threshold_and_where_levels_disagree(tmp_path: Path) -> None:
+    logits = {"take": 1.0, "conceal": 2.0}
+    clip = {
+        "path": "gone.mp4",
+        "label": "take",
+        "logits": logits,
+        "predicted": "conceal",
+        "alarms": ["conceal"],
+    }
+    ladder = [{**rung("brevitas"), "alarms": 3, "alarm_mismatches": 2}, rung("reference")]
+    page = report(
+        tmp_path / "build", verdict=verdict(clips=[clip], thresholds={"conceal": 0.5}, ladder=ladder)
+    )
+    assert "alarm: conceal" in page
+    words = " ".join(page.split())
+    assert "from logit 0.5 on (probability 0.622): raised on 1 of 1 clips" in words
+    assert re.search(r'<td class="number">3</td>\s*<td class="number wrong">2</td>', page)
+    assert cards(page)["Values"][:2] == ("bad", "2 differ")
