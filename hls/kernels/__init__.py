@@ -4,6 +4,7 @@
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Stage, Timing
 from framegate.hls.kernels.add import Add
 from framegate.hls.kernels.decide import Decide
+from framegate.hls.kernels.depthwise import Depthwise
 from framegate.hls.kernels.fifo import Fifo
 from framegate.hls.kernels.fork import Fork
 from framegate.hls.kernels.frame_gather import FrameGather
@@ -16,7 +17,20 @@ from framegate.hls.kernels.window import Window
 
 KINDS: dict[str, type[Kernel]] = {
     kind.__name__: kind
-    for kind in (Add, Decide, Fifo, Fork, FrameGather, MatVec, Mean, Pace, Threshold, Width, Window)
+    for kind in (
+        Add,
+        Decide,
+        Depthwise,
+        Fifo,
+        Fork,
+        FrameGather,
+        MatVec,
+        Mean,
+        Pace,
+        Threshold,
+        Width,
+        Window,
+    )
 }
 
 __all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Stage", "Timing", *KINDS]

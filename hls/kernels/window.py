@@ -16,6 +16,8 @@ _NEVER_WAITS = np.iinfo(np.int64).min // 2
 class Window(Stage):
     """Output pixel (y, x) has the channels of the kernel_h x kernel_w pixels under it, ordered (ky, kx, channel).
 
+    For a depthwise product the order is (block, ky, kx, channel of the block), with blocks of `lanes` channels.
+
     A line buffer keeps kernel_h + stride_h rows: the rows of the current output row and the next ones to come.
     """
 
@@ -24,6 +26,7 @@ class Window(Stage):
     padding: tuple[int, int, int, int]  # top, left, bottom, right
     pad_value: int = 0
     repeat: int = 1
+    depthwise: bool = False
 
     def __post_init__(self) -> None:
         top, left, bottom, right = self.padding
@@ -40,6 +43,8 @@ class Window(Stage):
             raise UsageError(
                 f"{self.name}: kernel {self.kernel} does not fit {self.input.height}x{self.input.width} pixels"
             )
+        if self.depthwise and self.repeat != 1:
+            raise UsageError(f"{self.name}: a depthwise window is sent once, not {self.repeat} times")
         if not self.input.low <= self.pad_value <= self.input.high:
             raise UsageError(
                 f"{self.name}: padding value {self.pad_value} does not fit {self.input.bits} bits"
@@ -67,6 +72,9 @@ class Window(Stage):
         padded = np.pad(values[0], pads, constant_values=self.pad_value)
         views = np.lib.stride_tricks.sliding_window_view(padded, self.kernel, axis=(2, 3))
         picked = views[:, :, :: self.stride[0], :: self.stride[1]].transpose(0, 1, 2, 3, 5, 6, 4)
+        if self.depthwise:
+            blocks = picked.reshape(*picked.shape[:6], -1, self.input.lanes)
+            picked = blocks.transpose(0, 1, 2, 3, 6, 4, 5, 7)
         return picked.reshape(*picked.shape[:4], -1)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
@@ -120,6 +128,8 @@ class Window(Stage):
             "REPEAT": self.repeat,
             "ROWS": self.rows,
         }
+        if self.depthwise:
+            parameters |= {"REPEAT": self.input.beats_per_pixel, "DEPTHWISE": 1}
         return Instance("window", parameters)
 
     def _out_shape(self) -> tuple[int, int]:

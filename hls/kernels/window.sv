@@ -16,13 +16,15 @@ module window #(
     parameter int  PAD_TOP    = 1,
     parameter int  PAD_LEFT   = 1,
     parameter int  PAD_VALUE  = 0,
-    parameter int  REPEAT     = 1,  // times each output pixel is sent
+    parameter int  REPEAT     = 1,  // times each output pixel is sent; BEATS if DEPTHWISE
+    parameter int  DEPTHWISE  = 0,  // 1: one beat of each pixel after the other, instead of all beats of a pixel
     parameter int  ROWS       = 4,  // >= KERNEL_H
     localparam int BEAT_BITS  = LANES * BITS,
     localparam int ROW        = WIDTH * BEATS,     // beats of an input row
     localparam int DEPTH      = ROWS * ROW,
     localparam int ADDR       = $clog2(DEPTH + 1),
     localparam int BURST      = KERNEL_W * BEATS,  // beats of one kernel row
+    localparam int STEP       = DEPTHWISE != 0 ? BEATS : 1,  // to the next beat that is sent
     // Signed counts of pixels relative to the reader's frame, and signed coordinates (columns in beats).
     localparam int PIXELS     = $clog2((HEIGHT + KERNEL_H + STRIDE_H + ROWS) * WIDTH + 1) + 1,
     localparam int ROWBITS    = $clog2(HEIGHT + KERNEL_H + STRIDE_H + 1) + 1,
@@ -67,6 +69,7 @@ module window #(
 
     // ------------------------------------------------------------------------------------------------- reader
     // Counters, outermost first: output line, output column, repeat, kernel row, beat of the kernel row.
+    // For a depthwise product a repeat is one block of channels: the same beat of every pixel under the window.
     logic signed [ROWBITS-1:0] top_q;    // first row under the window, negative in the padding
     logic signed [COLBITS-1:0] left_q;   // first column under it, in beats
     logic [ROWBITS-1:0]        tap_q;
@@ -78,10 +81,10 @@ module window #(
     logic                      outside;
 
     assign y       = top_q + $signed(tap_q);
-    assign x       = left_q + $signed(beat_q);
+    assign x       = left_q + $signed(beat_q) + (DEPTHWISE != 0 ? $signed(COLBITS'(repeat_q)) : '0);
     assign outside = y < 0 || y >= $signed(ROWBITS'(HEIGHT)) || x < 0 || x >= $signed(COLBITS'(ROW));
 
-    assign end_beat   = beat_q == COLBITS'(BURST - 1);
+    assign end_beat   = beat_q == COLBITS'(BURST - STEP);
     assign end_tap    = end_beat && tap_q == ROWBITS'(KERNEL_H - 1);
     assign end_repeat = end_tap && repeat_q == REPBITS'(REPEAT - 1);
     assign end_column = end_repeat && left_q == $signed(COLBITS'(((OUT_WIDTH - 1) * STRIDE_W - PAD_LEFT) * BEATS));
@@ -105,7 +108,7 @@ module window #(
     always_ff @(posedge clk) begin
         if (issue) begin
             open_q <= !end_repeat;
-            beat_q <= end_beat ? '0 : beat_q + 1'b1;
+            beat_q <= end_beat ? '0 : beat_q + COLBITS'(STEP);
             if (end_beat) tap_q <= end_tap ? '0 : tap_q + 1'b1;
             if (end_tap) repeat_q <= end_repeat ? '0 : repeat_q + 1'b1;
             if (end_repeat) begin

@@ -49,6 +49,17 @@ CASES = {
     "column": window(stream(height=8, width=1), kernel=(3, 1), padding=(1, 0, 1, 0), stride=(2, 1)),
     "one-lane-signed": window(stream(lanes=1, signed=True), pad_value=-8),
     "all-lanes-8bit": window(stream(lanes=4, bits=8), pad_value=255),
+    "depthwise": window(depthwise=True),
+    "depthwise-one-lane": window(stream(lanes=1), depthwise=True),
+    "depthwise-all-lanes": window(stream(lanes=4), depthwise=True, stride=(2, 2)),
+    "depthwise-bottom-right": window(
+        stream(height=6, width=8, channels=6), stride=(2, 2), padding=(0, 0, 1, 1), depthwise=True
+    ),
+    "depthwise-one-pixel": window(stream(height=1, width=1), depthwise=True),
+    "depthwise-1x1": window(kernel=(1, 1), padding=(0, 0, 0, 0), depthwise=True),
+    "depthwise-uneven": window(
+        stream(height=6, width=5, channels=3, lanes=1), kernel=(2, 4), padding=(1, 3, 0, 1), depthwise=True
+    ),
 }
 
 
@@ -57,8 +68,9 @@ def test_values_and_cycles(kernel: Window, tmp_path: Path, icarus: Simulator) ->
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
-def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
-    check_kernel(CASES["3x3-repeated"], tmp_path, simulator="verilator")
+@pytest.mark.parametrize("name", ["3x3-repeated", "depthwise"])
+def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
+    check_kernel(CASES[name], tmp_path, simulator="verilator")
 
 
 @each(CASES)
@@ -69,9 +81,17 @@ def test_reference_follows_the_definition(kernel: Window) -> None:
         y = row * kernel.stride[0] - kernel.padding[0] + tap_y
         x = column * kernel.stride[1] - kernel.padding[1] + tap_x
         if 0 <= y < kernel.input.height and 0 <= x < kernel.input.width:
-            first = (tap_y * kernel.kernel[1] + tap_x) * kernel.input.channels
-            expected[..., row, column, first : first + kernel.input.channels] = values[..., y, x, :]
+            places = _places(kernel, tap_y * kernel.kernel[1] + tap_x)
+            expected[..., row, column, places] = values[..., y, x, :]
     assert np.array_equal(kernel.reference(values), expected)
+
+
+def _places(kernel: Window, tap: int) -> list[int]:
+    """Where each channel of that tap is in an output pixel."""
+    channels, lanes, taps = kernel.input.channels, kernel.input.lanes, kernel.kernel[0] * kernel.kernel[1]
+    if kernel.depthwise:
+        return [(c // lanes * taps + tap) * lanes + c % lanes for c in range(channels)]
+    return [tap * channels + c for c in range(channels)]
 
 
 @st.composite
@@ -87,13 +107,14 @@ def windows(draw: st.DrawFn) -> Window:
         min(kernel[1], width + padding[1] + padding[3]),
     )
     padding = [min(pad, size - 1) for pad, size in zip(padding, (*kernel, *kernel), strict=True)]
-    lanes, beats = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    lanes, beats, depthwise = draw(st.integers(1, 2)), draw(st.integers(1, 3)), draw(st.booleans())
     return window(
         stream(height=height, width=width, channels=lanes * beats, lanes=lanes),
         kernel=kernel,
         padding=tuple(padding),
         stride=(draw(st.integers(1, 4)), draw(st.integers(1, 4))),
-        repeat=draw(st.integers(1, 3)),
+        repeat=1 if depthwise else draw(st.integers(1, 3)),
+        depthwise=depthwise,
     )
 
 
@@ -121,3 +142,8 @@ def test_a_kernel_larger_than_the_frame_is_refused() -> None:
 def test_a_padding_value_out_of_range_is_refused() -> None:
     with pytest.raises(UsageError, match=r"^w: padding value 16 does not fit 4 bits$"):
         window(pad_value=16)
+
+
+def test_a_depthwise_window_with_repeats_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^w: a depthwise window is sent once, not 2 times$"):
+        window(depthwise=True, repeat=2)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depthwise product: each channel with its own taps, PE channels per cycle, weights on chip."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from framegate.errors import UsageError
+from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
+from framegate.hls.stream import Stream, bits_for
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Depthwise(Stage):
+    """Per channel the sum of its taps times its weights.
+
+    The input is a depthwise window: per block of PE neighbouring channels a beat for each tap. PE is its number of
+    lanes.
+    """
+
+    LATENCY = 4  # registers: fetch, operands, products, accumulator
+
+    weights: np.ndarray  # integers (channels, taps)
+
+    def __post_init__(self) -> None:
+        if self.weights.size != self.input.channels or self.input.repeat != 1:
+            raise UsageError(
+                f"{self.name}: weights {self.weights.shape} need {self.weights.size} values per pixel sent once, "
+                f"got {self.input.channels} sent {self.input.repeat} times"
+            )
+        if self.channels % self.pe:
+            raise UsageError(
+                f"{self.name}: {self.pe} lanes do not divide {self.channels} channels; give the window behind "
+                f"it a number of lanes that does"
+            )
+
+    @property
+    def channels(self) -> int:
+        """Output channels."""
+        return int(self.weights.shape[0])
+
+    @property
+    def taps(self) -> int:
+        """Pixels under the kernel."""
+        return int(self.weights.shape[1])
+
+    @property
+    def pe(self) -> int:
+        """Channels per cycle."""
+        return self.input.lanes
+
+    @property
+    def multipliers(self) -> int:
+        """Products per cycle."""
+        return self.pe
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of the widest weight, two's complement."""
+        low, high = int(self.weights.min()), int(self.weights.max())
+        return max(bits_for(min(low, -1), max(high, 0))[0], 2)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The accumulator's smallest and largest value for any input."""
+        ends = np.stack([self.weights * self.input.low, self.weights * self.input.high])
+        return int(ends.min(axis=0).sum(axis=1).min()), int(ends.max(axis=0).sum(axis=1).max())
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        bits, _ = bits_for(min(self.bounds[0], -1), max(self.bounds[1], 0))
+        return (replace(self.input, channels=self.channels, bits=bits, signed=True),)
+
+    @property
+    def exact_type(self) -> type[np.floating]:
+        """The float type in which every partial sum is an exact integer.
+
+        Raises UsageError when accumulators exceed 32 bits.
+        """
+        limit = max(abs(bound) for bound in self.bounds)
+        if limit >= 2**31:
+            raise UsageError(
+                f"{self.name}: accumulators up to {limit} exceed 32 bits; use fewer bits or a smaller kernel"
+            )
+        return np.float32 if limit < 2**24 else np.float64
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        exact = self.exact_type
+        blocks = values[0].reshape(*values[0].shape[:-1], -1, self.taps, self.pe).astype(exact)
+        sums = np.einsum("...btp,bpt->...bp", blocks, self._blocks().astype(exact))
+        return sums.astype(np.int32).reshape(*values[0].shape[:-1], self.channels)
+
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        taken = serial(arrivals[0])
+        return Timing((taken,), taken[self.taps - 1 :: self.taps] + self.LATENCY)
+
+    def cost(self) -> Cost:
+        out, word = self.outputs[0].bits, self.pe * self.weight_bits
+        blocks = block_rams(self.weights.size // self.pe, word)
+        operand = self.pe * self.input.bits + word
+        product_bits = self.input.bits + self.weight_bits
+        return Cost(
+            lut=2 * self.pe * out + 100 + (0 if blocks else self.weights.size * self.weight_bits // 16),
+            ff=2 * operand + self.pe * (product_bits + out) + 24,
+            dsp=self.pe,
+            bram=blocks,
+        )
+
+    def instance(self) -> Instance:
+        parameters: dict[str, int | str] = {
+            "PE": self.pe,
+            "TAPS": self.taps,
+            "BLOCKS": self.channels // self.pe,
+            "IN_BITS": self.input.bits,
+            "IN_SIGNED": int(self.input.signed),
+            "WEIGHT_BITS": self.weight_bits,
+            "OUT_BITS": self.outputs[0].bits,
+        }
+        words = [
+            pack(tap, self.weight_bits) for tap in self._blocks().transpose(0, 2, 1).reshape(-1, self.pe)
+        ]
+        return Instance("depthwise", parameters, (Memory("weights", words, self.pe * self.weight_bits),))
+
+    def _blocks(self) -> np.ndarray:
+        """The weights as (blocks, PE, taps)."""
+        return self.weights.reshape(-1, self.pe, self.taps)
