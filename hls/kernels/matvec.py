@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrix-vector product: PE rows times SIMD columns per cycle, weights on chip."""
+"""Matrix-vector product: PE rows times SIMD columns per cycle, weights and biases on chip."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,13 @@ from framegate.hls.stream import Stream, bits_for, divisors
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MatVec(Stage):
-    """weights @ pixel. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
+    """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
     LATENCY = 5  # registers: fetch, operands, products, sum, accumulator
 
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1
+    bias: np.ndarray | None = None  # integers (rows,)
 
     def __post_init__(self) -> None:
         if self.rows % self.pe:
@@ -30,6 +31,9 @@ class MatVec(Stage):
                 f"channels sent {self.rows // self.pe} times, got {self.input.channels} sent {self.input.repeat} times"
             )
 
+        if self.bias is not None and self.bias.shape != (self.rows,):
+            raise UsageError(f"{self.name}: a bias of shape {self.bias.shape} for {self.rows} channels")
+
     @property
     def rows(self) -> int:
         """Output channels."""
@@ -41,6 +45,11 @@ class MatVec(Stage):
         return self.input.lanes
 
     @property
+    def multipliers(self) -> int:
+        """Products per cycle."""
+        return self.pe * self.simd
+
+    @property
     def weight_bits(self) -> int:
         """Bits of the widest weight, two's complement."""
         low, high = int(self.weights.min()), int(self.weights.max())
@@ -50,7 +59,8 @@ class MatVec(Stage):
     def bounds(self) -> tuple[int, int]:
         """The accumulator's smallest and largest value for any input."""
         ends = np.stack([self.weights * self.input.low, self.weights * self.input.high])
-        return int(ends.min(axis=0).sum(axis=1).min()), int(ends.max(axis=0).sum(axis=1).max())
+        low, high = ends.min(axis=0).sum(axis=1) + self._start, ends.max(axis=0).sum(axis=1) + self._start
+        return int(low.min()), int(high.max())
 
     @property
     def outputs(self) -> tuple[Stream, ...]:
@@ -59,11 +69,11 @@ class MatVec(Stage):
 
     @property
     def exact_type(self) -> type[np.floating]:
-        """The float type in which every partial sum is an exact integer.
+        """The float type in which every partial sum of products is an exact integer.
 
         Raises UsageError when accumulators exceed 32 bits.
         """
-        limit = max(abs(bound) for bound in self.bounds)
+        limit = max(abs(bound) for bound in self.bounds) + int(np.abs(self._start).max())
         if limit >= 2**31:
             raise UsageError(
                 f"{self.name}: accumulators up to {limit} exceed 32 bits; use fewer bits or channels"
@@ -74,7 +84,11 @@ class MatVec(Stage):
         exact = self.exact_type
         flat = values[0].reshape(-1, self.input.channels).astype(exact)
         sums = flat @ self.weights.T.astype(exact)
-        return sums.astype(np.int32).reshape(*values[0].shape[:-1], self.rows)
+        return self.started(sums.astype(np.int32)).reshape(*values[0].shape[:-1], self.rows)
+
+    def started(self, sums: np.ndarray) -> np.ndarray:
+        """`sums` of products (…, rows) with the bias."""
+        return sums if self.bias is None else sums + self.bias.astype(sums.dtype)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
@@ -87,9 +101,14 @@ class MatVec(Stage):
         blocks = block_rams(self.weights.size // products, products * self.weight_bits)
         operand = self.simd * self.input.bits + products * self.weight_bits
         product_bits = self.input.bits + self.weight_bits
+        biases = 0 if self.bias is None else self.rows * out // 16 + self.pe * out + 16
         return Cost(
-            lut=products * (product_bits + 2) + 2 * self.pe * out + 150 + (0 if blocks else stored // 16),
-            ff=2 * operand + products * product_bits + 2 * self.pe * out + 24,
+            lut=products * (product_bits + 2)
+            + 2 * self.pe * out
+            + 150
+            + (0 if blocks else stored // 16)
+            + biases,
+            ff=2 * operand + products * product_bits + (2 if self.bias is None else 3) * self.pe * out + 24,
             dsp=products,
             bram=blocks,
         )
@@ -105,7 +124,18 @@ class MatVec(Stage):
             "WEIGHT_BITS": self.weight_bits,
             "OUT_BITS": self.outputs[0].bits,
         }
-        return Instance("matvec", parameters, (Memory("weights", self._words(), self._word_bits()),))
+        memories = [Memory("weights", self._words(), self._word_bits())]
+        if self.bias is not None:
+            parameters["BIASED"] = 1
+            out = self.outputs[0].bits
+            words = [pack(fold, out) for fold in self.bias.reshape(-1, self.pe)]
+            memories.append(Memory("bias", words, self.pe * out))
+        return Instance("matvec", parameters, tuple(memories))
+
+    @property
+    def _start(self) -> np.ndarray:
+        """What each row's sum starts from."""
+        return np.zeros(self.rows, dtype=np.int64) if self.bias is None else self.bias
 
     def _word_bits(self) -> int:
         return self.pe * self.simd * self.weight_bits

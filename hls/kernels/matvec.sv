@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency 5.
-// Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s.
+// Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s; word FOLD of BIAS, what
+// lane p starts from at field p.
 module matvec #(
     parameter int  PE          = 1,   // rows in parallel
     parameter int  SIMD        = 1,   // columns in parallel
@@ -10,9 +11,12 @@ module matvec #(
     parameter int  IN_SIGNED   = 0,   // two's complement if 1
     parameter int  WEIGHT_BITS = 4,   // two's complement
     parameter int  OUT_BITS    = 16,  // holds every accumulator, two's complement
+    parameter int  BIASED      = 0,   // 1: sums start from BIAS, not from 0
     parameter      WEIGHTS     = "weights.hex",
+    parameter      BIAS        = "bias.hex",
     localparam int WORDS       = STEPS * FOLDS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
+    localparam int FOLD        = FOLDS > 1 ? $clog2(FOLDS) : 1,
     localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1
 ) (
@@ -71,11 +75,30 @@ module matvec #(
         end
     end
 
+    logic [PE*OUT_BITS-1:0] bias_q;  // of the fold whose sums are in the stage `sum`
+
+    generate
+        if (BIASED != 0) begin : g_bias
+            logic [PE*OUT_BITS-1:0] biases [0:FOLDS-1];
+            logic [FOLD-1:0]        fold_q;
+            initial $readmemh(BIAS, biases);
+
+            always_ff @(posedge clk) begin
+                if (move) bias_q <= biases[fold_q];
+                if (move && valid_q[2] && last_q[2]) fold_q <= fold_q == FOLD'(FOLDS - 1) ? '0 : fold_q + 1'b1;
+                if (rst) fold_q <= '0;
+            end
+        end else begin : g_no_bias
+            assign bias_q = '0;
+        end
+    endgenerate
+
     genvar p, s;
     generate
         for (p = 0; p < PE; p = p + 1) begin : g_row
             logic signed [SIMD*PRODUCT-1:0] product_q;
             logic signed [OUT_BITS-1:0]     sum_d, sum_q, total_q;
+            wire signed [OUT_BITS-1:0]      start = bias_q[p*OUT_BITS +: OUT_BITS];
 
             for (s = 0; s < SIMD; s = s + 1) begin : g_column
                 wire [IN_BITS-1:0]            x      = input_q[s*IN_BITS +: IN_BITS];
@@ -96,7 +119,7 @@ module matvec #(
             always_ff @(posedge clk) begin
                 if (move) begin
                     sum_q <= sum_d;
-                    if (valid_q[3]) total_q <= first_q[3] ? sum_q : total_q + sum_q;
+                    if (valid_q[3]) total_q <= (first_q[3] ? start : total_q) + sum_q;
                 end
             end
             assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;

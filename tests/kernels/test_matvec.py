@@ -22,6 +22,12 @@ def matvec(rows: int, pe: int, simd: int, weight_bits: int = 4, **changes: int |
     return MatVec(name="mv", input=taken, weights=weights, pe=pe)
 
 
+def biased(kernel: MatVec, limit: int = 500) -> MatVec:
+    bias = np.random.default_rng(1).integers(-limit, limit + 1, kernel.rows)
+    bias[0] = -limit
+    return replace(kernel, bias=bias)
+
+
 CASES = {
     "pe2-simd2": matvec(4, 2, 2),
     "serial": matvec(4, 1, 1),
@@ -34,6 +40,10 @@ CASES = {
     "2bit": matvec(4, 2, 3, weight_bits=2, bits=2),
     "3bit-signed": matvec(5, 1, 2, weight_bits=3, bits=3, signed=True),
     "1bit": matvec(3, 3, 2, weight_bits=2, bits=1),
+    "bias": biased(matvec(6, 2, 3)),
+    "bias-serial": biased(matvec(3, 1, 1)),
+    "bias-one-step": biased(matvec(4, 1, 6)),
+    "bias-parallel": biased(matvec(4, 4, 6), limit=3000),
 }
 
 
@@ -42,8 +52,9 @@ def test_values_and_cycles(kernel: MatVec, tmp_path: Path, icarus: Simulator) ->
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
-def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
-    check_kernel(CASES["signed-8bit"], tmp_path, simulator="verilator")
+@pytest.mark.parametrize("name", ["signed-8bit", "bias"])
+def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
+    check_kernel(CASES[name], tmp_path, simulator="verilator")
 
 
 def test_weights_of_one_sign_work(tmp_path: Path, icarus: Simulator) -> None:
@@ -58,7 +69,8 @@ def test_weights_of_one_sign_work(tmp_path: Path, icarus: Simulator) -> None:
 def test_reference_is_the_product_and_stays_within_its_bounds(kernel: MatVec) -> None:
     values = random_clips(kernel.input, 2, 0)
     result = kernel.reference(values)
-    assert np.array_equal(result, np.einsum("nthwc,rc->nthwr", values.astype(np.int64), kernel.weights))
+    expected = np.einsum("nthwc,rc->nthwr", values.astype(np.int64), kernel.weights)
+    assert np.array_equal(result, expected if kernel.bias is None else expected + kernel.bias)
     low, high = kernel.bounds
     out = kernel.outputs[0]
     assert out.low <= low <= result.min()
@@ -136,3 +148,8 @@ def test_accumulators_beyond_32_bits_are_refused() -> None:
         UsageError, match=r"^mv: accumulators up to 8522825220 exceed 32 bits; use fewer bits or channels$"
     ):
         kernel.reference(np.zeros((1, *taken.shape), dtype=np.int32))
+
+
+def test_a_bias_of_another_size_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^mv: a bias of shape \(3,\) for 4 channels$"):
+        replace(CASES["pe2-simd2"], bias=np.zeros(3, dtype=int))
