@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operators that FINN lacks, as an ONNX domain: QONNX imports this module, whose name is the domain.
 
-Importing it also replaces QONNX's Im2Col by one that is right for more than one frame on the batch axis
-(qonnx 1.0.0 mixes the frames), and registers `FrameGather_rtl` with FINN's RTL operators.
+Importing it also registers `FrameGather_rtl` with FINN's RTL operators, and replaces QONNX's Im2Col and FINN's VVAU
+by ones that are right for more than one frame on the batch axis: qonnx 1.0.0 mixes the frames, finn-plus 1.6.1 takes
+one.
 """
 
 import shutil
@@ -14,6 +15,7 @@ import qonnx.custom_op.general.im2col as stock
 from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 from finn.custom_op.fpgadataflow.rtl import register_custom_op
 from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
+from finn.custom_op.fpgadataflow.vectorvectoractivation import VVAU as StockVVAU  # noqa: N811  FINN's name
 from framegate.hls import kernels
 from framegate.hls.stream import Stream, bits_for
 from onnx import GraphProto, NodeProto
@@ -324,4 +326,21 @@ class Im2Col(stock.Im2Col):
         return picked.reshape(*picked.shape[:3], -1)
 
 
+class VVAU(StockVVAU):
+    """Depthwise product, right for any batch. FINN's hardware variants keep their own execution."""
+
+    def make_shape_compatible_op(self, model: ModelWrapper) -> NodeProto:
+        """A standard node with this one's output shape."""
+        *pixels, _ = model.get_tensor_shape(self.onnx_node.input[0])
+        return self.make_const_shape_op([*pixels, self.get_nodeattr("Channels")])
+
+    def execute_node(self, context: dict[str, np.ndarray], graph: GraphProto) -> None:
+        """Run on frames of windows (N, H, W, ky*kx*C), patches ordered (ky, kx, channel)."""
+        windows, weights = (context[name] for name in self.onnx_node.input[:2])
+        taps = weights.reshape(len(weights), -1).T
+        patches = windows.reshape(*windows.shape[:-1], *taps.shape)
+        context[self.onnx_node.output[0]] = (patches * taps).sum(axis=-2, dtype=np.float32)
+
+
 add_op_to_domain("qonnx.custom_op.general", Im2Col)
+add_op_to_domain("finn.custom_op.fpgadataflow", VVAU)

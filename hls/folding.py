@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folding: how many rows (PE) and columns (SIMD) each matrix-vector kernel works on per cycle."""
+"""Folding: how many rows (PE) and columns (SIMD), or channels, each product works on per cycle."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -7,17 +7,17 @@ from math import gcd
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Add, Cost, FrameGather, Kernel, MatVec, Stage, Width, Window
+from framegate.hls.kernels import Add, Cost, Depthwise, FrameGather, Kernel, MatVec, Stage, Width, Window
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One choice for a window and its matrix-vector product."""
+    """One choice for a window and its product."""
 
-    pe: int
-    simd: int
+    pe: int  # rows per cycle; for a depthwise product, which has as many as lanes, 1
+    simd: int  # lanes of the window
     cycles: int  # per frame
     cost: Cost
 
@@ -31,7 +31,9 @@ def fold(
     when the rate is out of reach or the network does not fit `target`.
     """
     choices = {
-        kernel.name: _choices(dataflow, kernel) for kernel in dataflow.kernels if isinstance(kernel, MatVec)
+        kernel.name: _choices(dataflow, kernel)
+        for kernel in dataflow.kernels
+        if isinstance(kernel, MatVec | Depthwise)
     }
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
@@ -55,28 +57,30 @@ def total_cost(dataflow: Dataflow) -> Cost:
     return sum((kernel.cost() for kernel in dataflow.kernels), Cost())
 
 
-def _choices(dataflow: Dataflow, matvec: Kernel) -> list[Fold]:
+def _choices(dataflow: Dataflow, product: MatVec | Depthwise) -> list[Fold]:
     """Every divisor pair of one layer, unfolded in `dataflow`, with what it takes."""
-    assert isinstance(matvec, MatVec)
-    window = _window_of(dataflow, matvec)
+    window = _window_of(dataflow, product)
+    rows = divisors(product.rows) if isinstance(product, MatVec) else [1]
     found = []
-    for pe in divisors(matvec.rows):
+    for pe in rows:
         for simd in divisors(window.input.channels):
-            folded_window, folded = _folded(window, matvec, pe, simd)
+            folded_window, folded = _folded(window, product, pe, simd)
             found.append(
                 Fold(pe, simd, folded_window.outputs[0].beats_per_frame, folded_window.cost() + folded.cost())
             )
     return found
 
 
-def _folded(window: Window, matvec: MatVec, pe: int, simd: int) -> tuple[Window, MatVec]:
-    window = replace(window, input=replace(window.input, lanes=simd), repeat=matvec.rows // pe)
-    return window, replace(matvec, input=window.outputs[0], pe=pe)
+def _folded(window: Window, product: MatVec | Depthwise, pe: int, simd: int) -> tuple[Window, Kernel]:
+    window = replace(window, input=replace(window.input, lanes=simd), repeat=window.repeat // pe)
+    if isinstance(product, Depthwise):
+        return window, replace(product, input=window.outputs[0])
+    return window, replace(product, input=window.outputs[0], pe=pe)
 
 
-def _window_of(dataflow: Dataflow, matvec: Kernel) -> Window:
-    window = dataflow.kernel(dataflow.links_into(matvec.name)[0].producer)
-    assert isinstance(window, Window), f"{matvec.name} must read a window"
+def _window_of(dataflow: Dataflow, product: Kernel) -> Window:
+    window = dataflow.kernel(dataflow.links_into(product.name)[0].producer)
+    assert isinstance(window, Window), f"{product.name} must read a window"
     return window
 
 

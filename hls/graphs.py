@@ -33,6 +33,7 @@ class GraphWriter:
     nodes: list[Any] = field(default_factory=list)
     tensors: dict[str, tuple[tuple[int, ...], BaseDataType | None]] = field(default_factory=dict)
     constants: dict[str, tuple[np.ndarray, BaseDataType | None]] = field(default_factory=dict)
+    sparsity: dict[str, dict[str, Any]] = field(default_factory=dict)  # of constants, as FINN notes it
 
     def tensor(self, name: str, shape: tuple[int, ...], kind: BaseDataType) -> str:
         """Declare a tensor; return its name."""
@@ -68,6 +69,8 @@ class GraphWriter:
             model.set_initializer(name, values.astype(np.int64 if kind is None else np.float32))
         for name, kind in self._kinds().items():
             model.set_tensor_datatype(name, kind)
+        for name, structure in self.sparsity.items():
+            model.set_tensor_sparsity(name, structure)
         for name, (shape, _) in self.tensors.items():
             model.set_tensor_layout(name, _LAYOUTS.get(len(shape), list(self.layout)))
         helper.set_model_props(model.model, metadata)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From QONNX to FINN's hardware nodes, in named steps, each of which leaves its graph behind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_acti
 from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
 from framegate.errors import UsageError
 from framegate.hls import finn_ops
+from framegate.hls.clean import clean
 from framegate.hls.graphs import GENERAL, HARDWARE, GraphWriter, metadata, save
 from framegate.hls.integerize import integerize
 from framegate.hls.names import name_layers
@@ -24,9 +25,7 @@ from onnx import NodeProto, helper
 from qonnx.core.datatype import BaseDataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
-from qonnx.transformation.extract_conv_bias import ExtractBiasFromConv
-from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.util.basic import get_by_name
 
 Step = Callable[[ModelWrapper], ModelWrapper]
 
@@ -59,18 +58,6 @@ def load(path: Path) -> ModelWrapper:
     return model
 
 
-def clean(model: ModelWrapper) -> ModelWrapper:
-    """Shapes everywhere, constants folded, biases of convolutions as additions, a name for every node."""
-    for node in model.graph.node:
-        if node.op_type in ("Quant", "IntQuant"):
-            node.domain = GENERAL
-    model = _infer_shapes(model).transform(FoldConstants(exclude_op_types=["Quant", "IntQuant"]))
-    model = _infer_shapes(model.transform(ExtractBiasFromConv()))
-    for number, node in enumerate(model.graph.node, start=1):
-        node.name = node.name or f"{node.op_type}_{number}"
-    return model
-
-
 def lower_convolutions(model: ModelWrapper) -> ModelWrapper:
     """Channels last; every convolution as Im2Col and MatMul, every vector as a frame of one pixel.
 
@@ -96,26 +83,43 @@ def to_hardware(model: ModelWrapper) -> ModelWrapper:
     """
     names = {node.output[0]: node.name for node in model.graph.node}
     kinds = {tensor: model.get_tensor_datatype(tensor) for tensor in names}
-    model = model.transform(InferElementwiseBinaryOperation(lambda _, node: node.op_type == "Add"))
+    _replace_nodes(model, {"MatMul": _harden_depthwise})
+    model = model.transform(InferElementwiseBinaryOperation(_joins_layers))
     for node in model.graph.node:
         _narrow(model, node, kinds[node.output[0]])
     for conversion in (
-        InferThresholdingLayer,
-        InferQuantizedMatrixVectorActivation,
-        InferDuplicateStreamsLayer,
+        InferThresholdingLayer(),
+        InferQuantizedMatrixVectorActivation(),
+        InferElementwiseBinaryOperation(
+            lambda _, node: node.op_type == "Add"
+        ),  # biases: of bounds known by now
+        InferDuplicateStreamsLayer(),
     ):
-        model = model.transform(conversion())
+        model = model.transform(conversion)
     for node in model.graph.node:
         if node.output[0] in names:
             node.name = names[node.output[0]]
             if node.op_type == "MVAU":
                 getCustomOp(node).set_nodeattr("accDataType", kinds[node.output[0]].name)
+            _narrow(model, node, kinds[node.output[0]])
         else:
             _name_copies(model, node)
-    nodes = [made for node in model.graph.node for made in _HARDEN.get(node.op_type, _keep)(model, node)]
+    _replace_nodes(model, _HARDEN)
+    return model
+
+
+def _replace_nodes(
+    model: ModelWrapper, makers: Mapping[str, Callable[[ModelWrapper, NodeProto], list[NodeProto]]]
+) -> None:
+    """Put what the maker of a node's kind makes in its place."""
+    nodes = [made for node in model.graph.node for made in makers.get(node.op_type, _keep)(model, node)]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    return model
+
+
+def _joins_layers(model: ModelWrapper, node: NodeProto) -> bool:
+    """Whether a node adds two layers, not a constant to one."""
+    return node.op_type == "Add" and model.get_initializer(node.input[1]) is None
 
 
 LOWERING: tuple[Step, ...] = (
@@ -125,15 +129,6 @@ LOWERING: tuple[Step, ...] = (
     lower_convolutions,
     to_hardware,
 )
-
-
-def _infer_shapes(model: ModelWrapper) -> ModelWrapper:
-    """Shapes everywhere: one pass reaches as far as the next FrameGather or FrameMean of unknown input."""
-    for _ in range(1 + sum(node.domain == finn_ops.DOMAIN for node in model.graph.node)):
-        model = model.transform(InferShapes())
-        if model.check_all_tensor_shapes_specified():
-            break
-    return model
 
 
 def _channels_last(shape: list[int]) -> tuple[int, ...]:
@@ -149,8 +144,11 @@ def _emit_conv(model: ModelWrapper, writer: GraphWriter, node: NodeProto) -> Non
     kernel = list(values.shape[2:])
     stride, pads = given.get("strides", [1, 1]), given.get("pads", [0, 0, 0, 0])
     shape, kind = writer.tensors[node.output[0]][0], model.get_tensor_datatype(source)
+    group = get_by_name(node.attribute, "group")
+    if depthwise := group is not None and group.i > 1:
+        values = _dense(values)
     columns = values.transpose(2, 3, 1, 0).reshape(-1, len(values))
-    if kernel + stride + pads != [1, 1, 1, 1, 0, 0, 0, 0]:
+    if depthwise or kernel + stride + pads != [1, 1, 1, 1, 0, 0, 0, 0]:
         window = writer.tensor(f"{node.name}_window", (*shape[:3], len(columns)), kind)
         source_shape = ",".join(str(size) for size in writer.tensors[source][0])
         writer.node(
@@ -162,10 +160,21 @@ def _emit_conv(model: ModelWrapper, writer: GraphWriter, node: NodeProto) -> Non
             kernel_size=kernel,
             pad_amount=pads,
             input_shape=f"({source_shape})",
+            depthwise=int(depthwise),
         )
         source = window
     name = writer.constant(weights, columns, model.get_tensor_datatype(weights))
+    if depthwise:
+        writer.sparsity[name] = {"dw": {"kernel_shape": kernel}}
     writer.node("MatMul", [source, name], node.output[0], label=node.name)
+
+
+def _dense(values: np.ndarray) -> np.ndarray:
+    """Depthwise weights (C, 1, ky, kx) as those of a full convolution (C, C, ky, kx)."""
+    channels = np.arange(len(values))
+    dense = np.zeros((len(values), len(values), *values.shape[2:]), values.dtype)
+    dense[channels, channels] = values[:, 0]
+    return dense
 
 
 def _emit_matmul(model: ModelWrapper, writer: GraphWriter, node: NodeProto) -> None:
@@ -194,6 +203,9 @@ def _emit_sum(model: ModelWrapper, writer: GraphWriter, node: NodeProto) -> None
 
 
 def _emit_add(model: ModelWrapper, writer: GraphWriter, node: NodeProto) -> None:
+    constant = model.get_initializer(node.input[1])
+    if constant is not None:
+        writer.constant(node.input[1], constant.reshape(-1), model.get_tensor_datatype(node.input[1]))
     writer.node("Add", list(node.input), node.output[0], label=node.name)
 
 
@@ -286,10 +298,42 @@ def _harden_window(model: ModelWrapper, node: NodeProto) -> list[NodeProto]:
         Dilation=[1, 1],
         inputDataType=kind.name,
         outputDataType=kind.name,
-        depthwise=0,
+        depthwise=op.get_nodeattr("depthwise"),
         is1D=int(1 in (height, width)),
     )
     return [*made, generator]
+
+
+def _harden_depthwise(model: ModelWrapper, node: NodeProto) -> list[NodeProto]:
+    """A product as VVAU, if its weights are marked as those of a depthwise convolution."""
+    if model.get_tensor_sparsity(node.input[1]) is None:
+        return [node]
+    _, height, width, channels = model.get_tensor_shape(node.output[0])
+    kernel = model.get_tensor_sparsity(node.input[1])["dw"]["kernel_shape"]
+    taps = model.get_initializer(node.input[1]).reshape(-1, channels, channels)
+    own = np.diagonal(taps, axis1=1, axis2=2).T.reshape(channels, 1, *kernel)
+    model.set_initializer(node.input[1], np.ascontiguousarray(own))
+    names = {
+        "inputDataType": node.input[0],
+        "weightDataType": node.input[1],
+        "outputDataType": node.output[0],
+    }
+    kinds = {name: model.get_tensor_datatype(tensor).name for name, tensor in names.items()}
+    made = _hardware_node(
+        "VVAU",
+        node.input[0],
+        node.output[0],
+        label=node.name,
+        PE=1,
+        Dim=[height, width],
+        Channels=channels,
+        Kernel=kernel,
+        noActivation=1,
+        accDataType=kinds["outputDataType"],
+        **kinds,
+    )
+    made.input.append(node.input[1])
+    return [made]
 
 
 def _harden_sum(model: ModelWrapper, node: NodeProto) -> list[NodeProto]:

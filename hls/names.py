@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layer names from the shape of a network: stem, stage1_shift, stage1_conv1_act, stage2_shortcut, head.
+"""Layer names from the shape of a network: stem, stage1_shift, stage1_conv1_act, block2_depthwise, head.
 
 QONNX cleaning numbers the nodes by kind, so the names of the torch modules are lost. What a layer is to the
-network can be read off the graph: every Add closes a residual stage, of which one branch is the shortcut.
+network can be read off the graph: every Add of two layers closes a residual stage, of which one branch is the
+shortcut; every depthwise convolution opens a separable block; the last product is the head.
 """
 
 from collections import Counter
@@ -10,12 +11,12 @@ from dataclasses import dataclass, field
 
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import get_by_name
 
 _KINDS = {
     "FrameGather": "shift",
     "ReduceSum": "spatial_mean",
     "Reshape": "flatten",
-    "MatMul": "head",
     "FrameMean": "clip_mean",
     "Add": "add",
 }
@@ -42,11 +43,14 @@ class _Namer:
     name_of: dict[str, str] = field(default_factory=dict)  # by output tensor
     place_of: dict[str, str] = field(
         default_factory=dict
-    )  # by output tensor: "", "stage1", "stage1_shortcut"
+    )  # by output tensor: "", "stage1", "stage1_shortcut", "block1"
+    products: list[str] = field(default_factory=list)  # output tensors of the layers behind the mean
 
     def names(self) -> list[str]:
         """One name per node, in order."""
-        self.place_of = _places(list(self.model.graph.node))
+        nodes = list(self.model.graph.node)
+        self.place_of = _places(nodes) | _blocks(nodes)
+        self.products = [node.output[0] for node in nodes if node.op_type == "MatMul"]
         for node in self.model.graph.node:
             self.name_of[node.output[0]] = self._unique(self._name(node))
         return [self.name_of[node.output[0]] for node in self.model.graph.node]
@@ -59,12 +63,19 @@ class _Namer:
                 return f"{self.name_of[before].removesuffix('_add')}_act"
             return f"{place}_act".lstrip("_")
         if node.op_type == "Conv":
-            return self._conv(place)
+            return f"{place}_depthwise" if _is_depthwise(node) else self._conv(place)
+        if node.op_type == "MatMul":
+            number = self.products.index(node.output[0]) + 1
+            return "head" if number == len(self.products) else f"hidden{number}"
+        if _is_bias(node):
+            return f"{self.name_of[node.input[0]]}_bias"
         return f"{place}_{_KINDS[node.op_type]}".lstrip("_")
 
     def _conv(self, place: str) -> str:
         if place.endswith("_shortcut"):
             return place
+        if place.startswith("block"):
+            return f"{place}_pointwise"
         self.taken[f"convolutions of {place}"] += 1
         number = self.taken[f"convolutions of {place}"]
         if place:
@@ -84,13 +95,41 @@ def _places(nodes: list[NodeProto]) -> dict[str, str]:
         sources = [above.get(tensor, set()) for tensor in node.input]
         above[node.output[0]] = {node.output[0]}.union(*sources)
     places: dict[str, str] = dict.fromkeys(producer, "")
-    for stage, add in enumerate((node for node in nodes if node.op_type == "Add"), start=1):
+    joins = [node for node in nodes if node.op_type == "Add" and not _is_bias(node)]
+    for stage, add in enumerate(joins, start=1):
         left, right = (above.get(tensor, set()) for tensor in add.input)
         main, shortcut = sorted((left - right, right - left), key=lambda side: -_convolutions(side, producer))
         places |= {tensor: f"stage{stage}" for tensor in main if not places[tensor]}
         places |= {tensor: f"stage{stage}_shortcut" for tensor in shortcut if not places[tensor]}
         places[add.output[0]] = f"stage{stage}"
     return _with_activation(nodes, places)
+
+
+def _is_bias(node: NodeProto) -> bool:
+    """Whether an Add adds a constant, which integerize calls `…_values`."""
+    return node.op_type == "Add" and node.input[1].endswith("_values")
+
+
+def _is_depthwise(node: NodeProto) -> bool:
+    group = get_by_name(node.attribute, "group")
+    return node.op_type == "Conv" and group is not None and group.i > 1
+
+
+def _blocks(nodes: list[NodeProto]) -> dict[str, str]:
+    """Output tensor -> the separable block: from the shift before a depthwise convolution to the activation
+    behind the convolution after it.
+    """
+    places: dict[str, str] = {}
+    depthwise = [place for place, node in enumerate(nodes) if _is_depthwise(node)]
+    for number, first in enumerate(depthwise, start=1):
+        before = nodes[first - 1] if first else nodes[first]
+        if before.op_type == "FrameGather" and before.output[0] == nodes[first].input[0]:
+            places[before.output[0]] = f"block{number}"
+        for node in nodes[first : first + 4]:  # two convolutions, each with its activation
+            if node.op_type not in ("Conv", "MultiThreshold") or (node.output[0] in places):
+                break
+            places[node.output[0]] = f"block{number}"
+    return places
 
 
 def _convolutions(tensors: set[str], producer: dict[str, NodeProto]) -> int:

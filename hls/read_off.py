@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,18 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.graphs import LOGIT_SCALE, NETWORK, metadata
-from framegate.hls.kernels import Add, Decide, Fork, FrameGather, Kernel, MatVec, Mean, Threshold, Window
+from framegate.hls.kernels import (
+    Add,
+    Decide,
+    Depthwise,
+    Fork,
+    FrameGather,
+    Kernel,
+    MatVec,
+    Mean,
+    Threshold,
+    Window,
+)
 from framegate.hls.kernels.decide import integer_threshold
 from framegate.hls.lower import load
 from framegate.hls.stream import Stream
@@ -133,25 +144,27 @@ class _Reader:
         self.paddings[node.output[0]] = (node.input[0], (top, left, bottom, right))
 
     def window(self, node: NodeProto) -> None:
-        """A window repeats each pixel once per row of the matrix behind it."""
+        """A window repeats each pixel once per row of the matrix behind it, or not at all for a depthwise product."""
         op = getCustomOp(node)
         tensor, padding = self.paddings.get(node.input[0], (node.input[0], (0, 0, 0, 0)))
         readers = self.model.find_consumers(node.output[0])
-        if len(readers) != 1 or readers[0].op_type != "MVAU":
+        depthwise = bool(op.get_nodeattr("depthwise"))
+        product = "VVAU" if depthwise else "MVAU"
+        if [reader.op_type for reader in readers] != [product]:
             raise UsageError(
-                f"'{node.name}': a window must feed one MVAU, not {[one.op_type for one in readers]}"
+                f"'{node.name}': a {'depthwise ' if depthwise else ''}window must feed one {product}, not "
+                f"{[one.op_type for one in readers]}"
             )
-        if op.get_nodeattr("depthwise") or set(op.get_nodeattr("Dilation")) != {1}:
-            raise UsageError(
-                f"'{node.name}': depthwise and dilated windows cannot be built yet; use plain convolutions"
-            )
+        if set(op.get_nodeattr("Dilation")) != {1}:
+            raise UsageError(f"'{node.name}': dilated windows cannot be built yet; use plain convolutions")
         kernel = Window(
             name=node.name,
             input=self.stream(tensor),
             kernel=_pair(op, "ConvKernelDim"),
             stride=_pair(op, "Stride"),
             padding=padding,
-            repeat=getCustomOp(readers[0]).get_nodeattr("MH"),
+            repeat=1 if depthwise else getCustomOp(readers[0]).get_nodeattr("MH"),
+            depthwise=depthwise,
         )
         self.put(kernel, [tensor], [node.output[0]])
 
@@ -166,6 +179,18 @@ class _Reader:
         self.put(
             MatVec(name=node.name, input=self.stream(tensor), weights=weights), [tensor], [node.output[0]]
         )
+
+    def depthwise(self, node: NodeProto) -> None:
+        """A product of each channel with its own taps."""
+        if not getCustomOp(node).get_nodeattr("noActivation"):
+            raise UsageError(f"'{node.name}': thresholds inside a VVAU cannot be read; keep them as a node")
+        weights = self.model.get_initializer(node.input[1]).astype(np.int64)
+        kernel = Depthwise(
+            name=node.name,
+            input=self.stream(node.input[0]),
+            weights=weights.reshape(len(weights), -1),
+        )
+        self.put(kernel, [node.input[0]], [node.output[0]])
 
     def _is_window(self, tensor: str) -> bool:
         producer = self.model.find_producer(tensor)
@@ -196,10 +221,28 @@ class _Reader:
         self.put(kernel, [node.input[0]], [node.output[0]])
 
     def add(self, node: NodeProto) -> None:
-        """The end of a residual stage."""
+        """The end of a residual stage, or what a layer's sums start from."""
         left, right = node.input
+        if (constant := self.model.get_initializer(right)) is not None:
+            self._bias(node, constant.astype(np.int64))
+            return
         kernel = Add(name=node.name, left=self.stream(left), right=self.stream(right))
         self.put(kernel, [left, right], [node.output[0]])
+
+    def _bias(self, node: NodeProto, values: np.ndarray) -> None:
+        """Into the product before it, when nothing else reads that product."""
+        source = self.sources[node.input[0]]
+        product = next((kernel for kernel in self.kernels if kernel.name == source.producer), None)
+        if not isinstance(product, MatVec) or len(self.model.find_consumers(node.input[0])) != 1:
+            raise UsageError(
+                f"'{node.name}': adds a constant to what is no layer's sums alone; let it follow a product"
+            )
+        rows = np.broadcast_to(values.reshape(-1), product.rows) + (
+            0 if product.bias is None else product.bias
+        )
+        biased = replace(product, bias=rows)
+        self.kernels[self.kernels.index(product)] = biased
+        self.sources[node.output[0]] = _Source(biased.name, 0, biased.outputs[0])
 
     def fork(self, node: NodeProto) -> None:
         """Copies for several readers: one fork for two, a chain for more."""
@@ -241,6 +284,7 @@ _READ: dict[str, Callable[[_Reader, NodeProto], None]] = {
     "GlobalAccPool": _Reader.frame_sum,
     "MVAU": _Reader.matrix,
     "Thresholding": _Reader.threshold,
+    "VVAU": _Reader.depthwise,
 }
 
 

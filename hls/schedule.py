@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from framegate.files import write_json
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Fifo, Kernel, MatVec, Pace
+from framegate.hls.kernels import Depthwise, Fifo, Kernel, MatVec, Pace
 
 _CLIPS = 4  # back to back: into the empty pipeline, into a busy one, and two that must pass alike
 
@@ -174,9 +174,9 @@ def _summary(dataflow: Dataflow, interval: int, clock_mhz: float) -> Schedule:
     latency = int(latencies(passages, dataflow)[0])
     last_pixel = int(pixel_times(passages, dataflow)[0, -1])
     rate = clock_mhz * 1e6 / interval
-    busy = [kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec)]
-    slots = sum(kernel.pe * kernel.simd for kernel in busy)
-    used = sum(kernel.pe * kernel.simd * kernel.cycles_per_frame for kernel in busy)
+    busy = [kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec | Depthwise)]
+    slots = sum(kernel.multipliers for kernel in busy)
+    used = sum(kernel.multipliers * kernel.cycles_per_frame for kernel in busy)
     times = [
         _times(kernel, dataflow, passages, interval)
         for kernel in dataflow.kernels

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.kernels import Decide, Kernel, MatVec, Window
+from framegate.hls.kernels import Decide, Depthwise, Kernel, MatVec, Window
 from torch.nn.functional import conv2d, pad
 
 _BATCH = 8  # clips whose activations stay in the processor's caches
@@ -57,20 +57,23 @@ def _last_before(name: str, dataflow: Dataflow, pixels: np.ndarray) -> np.ndarra
     def step(kernel: Kernel, values: list[np.ndarray]) -> np.ndarray:
         if isinstance(kernel, Window):
             return values[0]  # its product looks through it
-        if isinstance(kernel, MatVec):
+        if isinstance(kernel, MatVec | Depthwise):
             return _convolve(windows[kernel.name], kernel, values[0])
         return kernel.reference(*values)
 
     return next(value for made, value in _execute(dataflow, pixels, step) if made == name)
 
 
-def _convolve(window: Window, product: MatVec, values: np.ndarray) -> np.ndarray:
+def _convolve(window: Window, product: MatVec | Depthwise, values: np.ndarray) -> np.ndarray:
     """The product of the window of `values` (clips, T, H, W, C), on the same exact type as the product alone."""
     exact = product.exact_type
     top, left, bottom, right = window.padding
     images = torch.from_numpy(values.astype(exact)).flatten(0, 1).permute(0, 3, 1, 2)
     if any(window.padding):
         images = pad(images, (left, right, top, bottom), value=window.pad_value)
-    filters = product.weights.reshape(product.rows, *window.kernel, -1).astype(exact)
-    sums = conv2d(images, torch.from_numpy(filters).permute(0, 3, 1, 2), stride=window.stride)
-    return sums.permute(0, 2, 3, 1).to(torch.int32).unflatten(0, values.shape[:2]).numpy()
+    filters = product.weights.reshape(len(product.weights), *window.kernel, -1).astype(exact)
+    groups = product.channels if isinstance(product, Depthwise) else 1
+    weights = torch.from_numpy(filters).permute(0, 3, 1, 2)
+    sums = conv2d(images, weights, stride=window.stride, groups=groups)
+    integers = sums.permute(0, 2, 3, 1).to(torch.int32).unflatten(0, values.shape[:2]).numpy()
+    return product.started(integers) if isinstance(product, MatVec) else integers

@@ -357,7 +357,11 @@ def test_odd_quantizers_are_refused(options: dict, says: str) -> None:
 @pytest.mark.parametrize(
     ("geometry", "says"),
     [
-        ({"group": 2}, "group=2 cannot be built yet; use group=1"),
+        (
+            {"group": 2},
+            "group=2 of 8 channels to 8 cannot be built yet; use group=1, or a depthwise convolution (a group "
+            "and an output per channel)",
+        ),
         ({"dilations": [2, 2]}, "dilations=[2, 2] cannot be built yet; use 1"),
         ({"auto_pad": "SAME_UPPER"}, "auto_pad=SAME_UPPER; export explicit padding"),
     ],

@@ -145,12 +145,9 @@ def _other_classes(model: ModelWrapper) -> None:
         (_untiled, "^stage1_shift: groups .* do not tile 8 channels in order"),
         (
             _dilated,
-            "^'stem_window': depthwise and dilated windows cannot be built yet; use plain convolutions$",
+            "^'stem_window': dilated windows cannot be built yet; use plain convolutions$",
         ),
-        (
-            _depthwise,
-            "^'stem_window': depthwise and dilated windows cannot be built yet; use plain convolutions$",
-        ),
+        (_depthwise, r"^'stem_window': a depthwise window must feed one VVAU, not \['MVAU'\]$"),
         (_fused, "^'stem': thresholds inside an MVAU cannot be read; keep them as a node$"),
         (
             _foreign,

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantizers, and what stands elementwise before them: as weights, or as integer thresholds."""
+
+from dataclasses import replace
+
+import numpy as np
+from framegate.errors import UsageError
+from framegate.hls.finn_ops import datatype
+from framegate.hls.graphs import GENERAL
+from framegate.hls.thresholds import FloatChain, NotMonotoneError, Staircase, staircase
+from framegate.hls.walk import Integers, Pending, Walk, Weights
+from onnx import NodeProto
+from qonnx.core.datatype import DataType
+from qonnx.custom_op.registry import getCustomOp
+
+
+def quant(walk: Walk, node: NodeProto) -> None:
+    """A quantizer: of a constant, or the end of a chain of float operations."""
+    scale, zero, bits = (walk.model.get_initializer(name) for name in node.input[1:4])
+    if scale is None or bits is None or zero is None or np.any(zero):
+        raise UsageError(
+            f"{walk.where(node)}: scale, zero point and bit width must be constants, the zero point 0; "
+            f"use a fixed-point quantizer of Brevitas"
+        )
+    if bits.size != 1 or float(bits) not in range(1, 33):
+        raise UsageError(f"{walk.where(node)}: bit width {bits.tolist()}; use a whole number")
+    walk.note_scale(scale)
+    if (constant := walk.model.get_initializer(node.input[0])) is not None:
+        walk.seen[node.output[0]] = _quantized(node, [constant, scale, zero, bits])
+        return
+    if scale.size != 1:
+        raise UsageError(f"{walk.where(node)}: {scale.size} activation scales; use one per tensor")
+    entry = walk.seen[node.input[0]]
+    if isinstance(entry, Integers):
+        entry = Pending(entry, node.input[0], ())
+    assert isinstance(entry, Pending)
+    _thresholds(walk, node, entry, int(bits))
+
+
+def _thresholds(walk: Walk, node: NodeProto, pending: Pending, bits: int) -> None:
+    source = pending.integers
+    chain = FloatChain(walk.model, pending.source, list(pending.nodes), node, len(source.shape))
+    try:
+        found = staircase(chain, source.scale.reshape(-1), source.low, source.high)
+    except NotMonotoneError as error:
+        layers = [walk.where(other) for other in (*pending.nodes, node)]
+        raise UsageError(
+            f"{layers[0]} … {layers[-1]}: the output rises and falls with its input ({error}); "
+            f"only monotone activations become thresholds"
+        ) from None
+    if _is_identity(found, chain.high, source):
+        walk.seen[node.output[0]] = replace(source, scale=chain.scale, accumulator="", weights="")
+        return
+    if (found.sign < 0).any():
+        source = _flipped(walk, node, pending, found.sign)
+    kind = DataType[f"{'INT' if chain.low < 0 else 'UINT'}{bits}"]
+    first, last = int(source.low.min()), int(source.high.max()) + 1
+    name = walk.writer.constant(
+        f"{node.output[0]}_thresholds", found.thresholds, datatype(min(first, 0), max(last, 0))
+    )
+    walk.writer.tensor(node.output[0], source.shape, kind)
+    walk.writer.node(
+        "MultiThreshold",
+        [source.tensor, name],
+        node.output[0],
+        GENERAL,
+        out_dtype=kind.name,
+        out_bias=float(chain.low),
+        data_layout="NCHW"[: len(source.shape)],
+    )
+    ones = np.ones_like(source.low)
+    walk.seen[node.output[0]] = Integers(
+        node.output[0], source.shape, chain.scale, chain.low * ones, chain.high * ones
+    )
+
+
+def _flipped(walk: Walk, node: NodeProto, pending: Pending, sign: np.ndarray) -> Integers:
+    """The sums, negated by their weights in the channels that fall."""
+    source = pending.integers
+    tensors = [pending.source, *(other.output[0] for other in pending.nodes)]
+    if not source.weights or any(len(walk.model.find_consumers(tensor)) > 1 for tensor in tensors):
+        channels = np.flatnonzero(sign < 0).tolist()
+        raise UsageError(
+            f"{walk.where(node)}: channels {channels} fall with their input, and the sign cannot "
+            f"move into weights that nothing else reads; train with a positive BatchNorm scale there"
+        )
+    values, kind = walk.writer.constants[source.weights]
+    along = (-1, 1, 1, 1) if values.ndim == 4 else (1, -1)
+    walk.writer.constants[source.weights] = values * sign.reshape(along), kind
+    low, high = np.where(sign < 0, -source.high, source.low), np.where(sign < 0, -source.low, source.high)
+    shape, _ = walk.writer.tensors[source.tensor]
+    walk.writer.tensor(source.tensor, shape, datatype(int(low.min()), int(high.max())))
+    return replace(source, low=low, high=high)
+
+
+def float_operation(walk: Walk, node: NodeProto) -> None:
+    """A float operation with constants: a power of two moves into the scale, anything else waits for a quantizer."""
+    data = next(name for name in node.input if name in walk.seen)
+    entry = walk.seen[data]
+    if isinstance(entry, Integers) and (factor := _power_of_two(walk, node)):
+        walk.seen[node.output[0]] = replace(entry, scale=entry.scale * np.float32(factor))
+        return
+    if isinstance(entry, Weights):
+        raise UsageError(walk.unquantized(entry, walk.where(node)))
+    if isinstance(entry, Integers):
+        entry = Pending(entry, data, ())
+    _check_operands(walk, node, entry.integers)
+    walk.seen[node.output[0]] = replace(entry, nodes=(*entry.nodes, node))
+
+
+def _power_of_two(walk: Walk, node: NodeProto) -> float:
+    """The positive power of two by which a node multiplies, or 0."""
+    constants = [walk.model.get_initializer(name) for name in node.input]
+    constant = next((value for value in constants if value is not None), None)
+    if constant is None or constant.size != 1 or node.op_type not in ("Mul", "Div"):
+        return 0.0
+    if node.op_type == "Div" and constants[0] is not None:
+        return 0.0
+    value = float(constant.reshape(()))
+    if value <= 0 or np.frexp(value)[0] != 0.5:
+        return 0.0
+    return value if node.op_type == "Mul" else 1 / value
+
+
+def _check_operands(walk: Walk, node: NodeProto, integers: Integers) -> None:
+    """Constants must be one value, or one per channel."""
+    if node.op_type == "BatchNormalization":
+        return
+    channels, rank = integers.shape[1], len(integers.shape)
+    per_channel = ((channels, *[1] * (rank - 2)), (1, channels, *[1] * (rank - 2)))
+    for name in node.input:
+        constant = walk.model.get_initializer(name)
+        if constant is not None and constant.size != 1 and constant.shape not in per_channel:
+            raise UsageError(
+                f"{walk.where(node)}: a constant of shape {constant.shape}; use one value, or one per channel"
+            )
+
+
+def _quantized(node: NodeProto, parameters: list[np.ndarray]) -> Weights:
+    """Integers of a constant, through the quantizer itself; `parameters` are the values of its inputs."""
+    constant, scale, _, bits = parameters
+    op, context = getCustomOp(node), dict(zip(node.input, parameters, strict=True))
+    op.execute_node(context, None)
+    kind = DataType[f"INT{max(int(bits), 2)}" if op.get_nodeattr("signed") else f"UINT{int(bits)}"]
+    integers = np.rint(context[node.output[0]] / scale).astype(np.int64)
+    return Weights(integers, np.broadcast_to(scale.astype(np.float32), constant.shape), kind)
+
+
+def _is_identity(found: Staircase, top: int, source: Integers) -> bool:
+    """Whether a quantizer gives back every integer that can enter it."""
+    levels = found.base + 1 + np.arange(found.thresholds.shape[1])
+    expected = np.clip(levels, source.low[:, None], source.high[:, None] + 1)
+    fits = found.base <= source.low.min() and source.high.max() <= top
+    return bool(fits and (found.thresholds == expected).all())

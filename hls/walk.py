@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One walk over a QONNX network, and what its tensors become: integers with a scale."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from framegate.errors import UsageError
+from framegate.hls.finn_ops import datatype
+from framegate.hls.graphs import EXACT, LOGIT_SCALE, PIXEL_SCALE, GraphWriter, metadata
+from onnx import NodeProto
+from qonnx.core.datatype import BaseDataType, DataType
+from qonnx.core.modelwrapper import ModelWrapper
+
+FLOAT32_EXACT = 2**24  # integers below are exact in float32, and so are their sums in any order
+
+
+@dataclass(frozen=True, eq=False)
+class Integers:
+    """A tensor of the new graph, and what it stands for: value = scale * integer, channels on axis 1."""
+
+    tensor: str
+    shape: tuple[int, ...]
+    scale: np.ndarray  # float32, one value or one per channel
+    low: np.ndarray  # int64, one per channel
+    high: np.ndarray
+    accumulator: str = ""  # the position of the layer whose unquantized sums these are
+    weights: str = ""  # the constant that makes these sums: its signs may be flipped per output channel
+
+
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """Integers, seen through elementwise float operations that no quantizer has ended yet."""
+
+    integers: Integers
+    source: str  # the tensor of the network that enters the first operation
+    nodes: tuple[NodeProto, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A quantized constant: value = scale * integers."""
+
+    integers: np.ndarray
+    scale: np.ndarray  # float32, of the shape of the integers
+    kind: BaseDataType
+
+
+class Walk:
+    """One walk over the nodes, in order; `seen` holds what each tensor of the network has become."""
+
+    def __init__(self, model: ModelWrapper) -> None:
+        self.model = model
+        self.writer = GraphWriter("NCHW", model.get_opset_imports()[""])
+        self.seen: dict[str, Integers | Pending | Weights] = {}
+        self.exact = True
+
+    def run(self, handlers: "Handlers") -> ModelWrapper:
+        """The graph of integers. Raises UsageError naming the layer that no handler is for."""
+        graph = self.model.graph
+        self.seen[graph.input[0].name] = self._pixels(graph.input[0].name)
+        for node in graph.node:
+            handle = handlers.get(node.op_type)
+            if handle is None:
+                raise UsageError(
+                    f"unsupported layer: {self.where(node)}; supported are {', '.join(sorted(handlers))}; "
+                    f"replace it in the network and export again"
+                )
+            handle(self, node)
+        return self._finish(graph.output[0].name)
+
+    def where(self, node: NodeProto) -> str:
+        """The node's place, for messages."""
+        return (
+            f"{node.op_type} '{node.name}' at node {self._position(node) + 1} of {len(self.model.graph.node)}"
+        )
+
+    def _position(self, node: NodeProto) -> int:
+        return next(place for place, other in enumerate(self.model.graph.node) if other == node)
+
+    def _pixels(self, name: str) -> Integers:
+        graph, shape = self.model.graph, tuple(self.model.get_tensor_shape(name))
+        if len(graph.input) != 1 or len(graph.output) != 1 or len(shape) != 4 or 0 in shape:
+            raise UsageError(
+                f"the network takes {len(graph.input)} tensors, the first of shape {shape}; it must "
+                f"take one of fixed shape (frames, channels, height, width) and give one"
+            )
+        self.writer.tensor("pixels", shape, DataType["UINT8"])
+        channels = np.ones(shape[1], dtype=np.int64)
+        return Integers("pixels", shape, np.array(PIXEL_SCALE, np.float32), 0 * channels, 255 * channels)
+
+    def _finish(self, name: str) -> ModelWrapper:
+        last = self.seen.get(name)
+        if not isinstance(last, Integers):
+            raise UsageError(self.unquantized(last, f"the output '{name}'"))
+        if last.scale.size != 1:
+            raise UsageError(
+                f"the output '{name}' has a scale per class; give the weights of the last layer one scale"
+            )
+        facts = {LOGIT_SCALE: repr(float(last.scale)), EXACT: str(self.exact).lower()}
+        return self.writer.model("pixels", last.tensor, metadata(self.model) | facts)
+
+    def unquantized(self, entry: "Integers | Pending | Weights | None", reader: str) -> str:
+        """Why `reader` cannot take `entry`."""
+        if isinstance(entry, Integers):
+            return (
+                f"{entry.accumulator} feeds {reader} without a quantizer between them; insert a QuantReLU or "
+                f"QuantIdentity"
+            )
+        if isinstance(entry, Pending):
+            return (
+                f"{self.where(entry.nodes[-1])} feeds {reader} without a quantizer between them; insert a "
+                f"QuantReLU or QuantIdentity behind it"
+            )
+        return (
+            f"{reader} reads a constant where it needs a layer's output; fold it when you export the network"
+        )
+
+    def integers(self, node: NodeProto, slot: int = 0, *, quantized: bool = False) -> Integers:
+        """The integers that enter `node`; if `quantized`, not the bare sums of another layer."""
+        entry = self.seen.get(node.input[slot])
+        if not isinstance(entry, Integers) or (quantized and entry.accumulator):
+            raise UsageError(self.unquantized(entry, self.where(node)))
+        return entry
+
+    def weights(self, node: NodeProto) -> Weights:
+        """The quantized weights of a Conv, MatMul or Gemm."""
+        entry = self.seen.get(node.input[1])
+        if not isinstance(entry, Weights):
+            raise UsageError(f"{self.where(node)}: its weights are not quantized; use a layer of brevitas.nn")
+        return entry
+
+    def note_scale(self, scale: np.ndarray) -> None:
+        """Remember when a scale is not a power of two."""
+        self.exact &= bool((np.frexp(np.abs(scale))[0] == 0.5).all())
+
+    def add(
+        self,
+        node: NodeProto,
+        result: Integers,
+        op: str,
+        inputs: list[str],
+        domain: str = "",
+        **attributes: Any,
+    ) -> None:
+        """Emit a node of the new graph and remember that it makes `node`'s output."""
+        low, high = int(result.low.min()), int(result.high.max())
+        if max(-low, high) >= FLOAT32_EXACT:
+            raise UsageError(
+                f"{self.where(node)}: sums from {low} to {high} are not exact in float32 (2^24); "
+                f"use fewer channels or bits"
+            )
+        self.writer.tensor(result.tensor, result.shape, datatype(low, high))
+        self.writer.node(op, inputs, result.tensor, domain, **attributes)
+        self.seen[node.output[0]] = result
+
+
+Handlers = Mapping[str, Callable[[Walk, NodeProto], None]]  # by kind of node
