@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framegate.files import read_json, write_json
+from framegate.hls.dataflow import Dataflow
 from framegate.hls.emit import emit
-from framegate.hls.folding import fold, total_cost
+from framegate.hls.folding import check_fit, fits, fold, total_cost
+from framegate.hls.kernels import Cost
 from framegate.hls.read_off import read_dataflow
-from framegate.hls.schedule import schedule
+from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.targets import Target
 
 DATAFLOW, LATENCY, RTL, REPORT = "dataflow.json", "latency.json", "rtl", "compile.json"
@@ -54,10 +56,7 @@ def compile_hardware(
     """
     progress("dataflow")
     dataflow = read_dataflow(build / HARDWARE, thresholds)
-    progress("folding")
-    folded = fold(dataflow, target, clock_mhz, frames_per_second)
-    progress("schedule")
-    complete, times = schedule(folded, clock_mhz)
+    complete, times = _design(dataflow, target, clock_mhz, frames_per_second, progress)
     progress("emission")
     rtl = emit(complete, times, build / RTL)
     complete.save(build / DATAFLOW)
@@ -82,6 +81,28 @@ def compile_hardware(
     )
     write_json(build / REPORT, vars(report))
     return report
+
+
+def _design(
+    dataflow: Dataflow,
+    target: Target,
+    clock_mhz: float,
+    frames_per_second: float | None,
+    progress: Callable[[str], None],
+) -> tuple[Dataflow, Schedule]:
+    """The folded design with its FIFOs, and its times; without a rate, a slower one where the FIFOs have no room."""
+    reserve = Cost()
+    while True:
+        progress("folding")
+        folded = fold(dataflow, target, clock_mhz, frames_per_second, reserve)
+        progress("schedule")
+        complete, times = schedule(folded, clock_mhz)
+        if frames_per_second is not None or fits(complete, target):
+            check_fit(complete, target)
+            return complete, times
+        known = {kernel.name for kernel in folded.kernels}
+        added = [kernel.cost() for kernel in complete.kernels if kernel.name not in known]
+        reserve = reserve.larger(sum(added, Cost()))
 
 
 def read_report(build: Path) -> CompileReport:

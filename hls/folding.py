@@ -11,6 +11,8 @@ from framegate.hls.kernels import Add, Cost, Depthwise, FrameGather, Kernel, Mat
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
+_NOTHING = Cost()
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -23,12 +25,16 @@ class Fold:
 
 
 def fold(
-    dataflow: Dataflow, target: Target, clock_mhz: float, frames_per_second: float | None = None
+    dataflow: Dataflow,
+    target: Target,
+    clock_mhz: float,
+    frames_per_second: float | None = None,
+    reserve: Cost = _NOTHING,
 ) -> Dataflow:
     """Choose every PE and SIMD, the cheapest for the rate or (None) the fastest that fits; connect the lanes.
 
-    Layers are independent once the interval is fixed, so enumerating their divisors is exact. Raises UsageError
-    when the rate is out of reach or the network does not fit `target`.
+    `reserve` is left free on `target`. Layers are independent once the interval is fixed, so enumerating their
+    divisors is exact. Raises UsageError when the rate is out of reach or the network does not fit `target`.
     """
     choices = {
         kernel.name: _choices(dataflow, kernel)
@@ -40,15 +46,15 @@ def fold(
         _check_rate(choices, interval, clock_mhz)
         chosen = _cheapest(choices, interval, target)
         folded = _connect(dataflow, chosen)
-        _check_fit(folded, target)
+        check_fit(folded, target, reserve)
         return folded
     intervals = sorted({choice.cycles for options in choices.values() for choice in options})
     floor = max(min(choice.cycles for choice in options) for options in choices.values())
     for interval in (interval for interval in intervals if interval >= floor):
         folded = _connect(dataflow, _cheapest(choices, interval, target))
-        if _excess(folded, target) is None:
+        if _excess(total_cost(folded) + reserve, target) is None:
             return folded
-    _check_fit(folded, target)
+    check_fit(folded, target, reserve)
     raise AssertionError("a design that does not fit has an excess")
 
 
@@ -108,8 +114,12 @@ def _share(cost: Cost, target: Target) -> float:
     return sum(shares)
 
 
-def _excess(dataflow: Dataflow, target: Target) -> str | None:
-    cost = total_cost(dataflow)
+def fits(dataflow: Dataflow, target: Target) -> bool:
+    """Whether `target` has room for the dataflow."""
+    return _excess(total_cost(dataflow), target) is None
+
+
+def _excess(cost: Cost, target: Target) -> str | None:
     wants = {"lut": cost.lut, "ff": cost.ff, "dsp": cost.dsp, "bram": cost.bram}
     for name, wanted in wants.items():
         if wanted > getattr(target, name):
@@ -117,8 +127,9 @@ def _excess(dataflow: Dataflow, target: Target) -> str | None:
     return None
 
 
-def _check_fit(dataflow: Dataflow, target: Target) -> None:
-    if excess := _excess(dataflow, target):
+def check_fit(dataflow: Dataflow, target: Target, reserve: Cost = _NOTHING) -> None:
+    """Raise UsageError when the dataflow does not fit `target`, `reserve` left free."""
+    if excess := _excess(total_cost(dataflow) + reserve, target):
         raise UsageError(
             f"{dataflow.model}: needs {excess} on {target.name}; ask for fewer frames/s, use fewer channels or "
             f"bits, or choose a larger target"

@@ -32,6 +32,15 @@ class Cost:
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram)
 
+    def larger(self, other: "Cost") -> "Cost":
+        """The larger of each resource."""
+        return Cost(
+            max(self.lut, other.lut),
+            max(self.ff, other.ff),
+            max(self.dsp, other.dsp),
+            max(self.bram, other.bram),
+        )
+
 
 @dataclass(frozen=True)
 class Memory:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compilation as a whole: what is said to fit does so with its FIFOs."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from framegate.errors import UsageError
+from framegate.hls.compiler import HARDWARE, CompileReport, compile_hardware
+from framegate.hls.dataflow import load_dataflow
+from framegate.hls.kernels import Fifo
+from framegate.hls.targets import Target, load_target
+
+
+def compiled(
+    lowered: Callable, build: Path, target: Target, rate: float | None = None
+) -> tuple[CompileReport, int]:
+    """The report of a small network on `target`, and the LUTs of its FIFOs."""
+    build.mkdir()
+    shutil.copy(lowered("projections").build / HARDWARE, build)
+    report = compile_hardware(build, target, frames_per_second=rate, clock_mhz=50)
+    kernels = load_dataflow(build / "dataflow.json").kernels
+    return report, sum(kernel.cost().lut for kernel in kernels if isinstance(kernel, Fifo))
+
+
+def test_a_design_makes_room_for_its_fifos(lowered: Callable, tmp_path: Path) -> None:
+    free, fifos = compiled(lowered, tmp_path / "free", load_target("ulx3s-85f"))
+    assert fifos > 1
+    tight = load_target("ulx3s-85f").model_copy(update={"lut": free.lut - 1})
+    smaller, _ = compiled(lowered, tmp_path / "tight", tight)
+    assert smaller.lut < free.lut
+    assert smaller.initiation_interval > free.initiation_interval
+
+
+def test_a_rate_whose_fifos_have_no_room_is_refused(lowered: Callable, tmp_path: Path) -> None:
+    free, _ = compiled(lowered, tmp_path / "free", load_target("ulx3s-85f"), rate=50_000)
+    tight = load_target("ulx3s-85f").model_copy(update={"lut": free.lut - 1})
+    with pytest.raises(UsageError, match=rf"needs \d+ LUT of {free.lut - 1} on ulx3s-85f"):
+        compiled(lowered, tmp_path / "tight", tight, rate=50_000)
