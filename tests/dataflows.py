@@ -10,6 +10,7 @@ from framegate.hls.kernels import (
     Add,
     Cost,
     Decide,
+    Depthwise,
     Fork,
     FrameGather,
     Kernel,
@@ -61,6 +62,31 @@ class Builder:
         weights = self._rng.integers(-limit, limit + 1, (channels, window.outputs[0].channels))
         return self.add(MatVec(name=name, input=window.outputs[0], weights=weights), self.add(window, source))
 
+    def depthwise(
+        self, name: str, source: Output, size: int, stride: int, padding: tuple[int, ...]
+    ) -> Output:
+        """A depthwise convolution with random weights."""
+        taken = self.stream(source)
+        window = Window(
+            name=f"{name}_window",
+            input=taken,
+            kernel=(size, size),
+            stride=(stride, stride),
+            padding=padding,
+            depthwise=True,
+        )
+        weights = self._rng.integers(-7, 8, (taken.channels, size * size))
+        return self.add(
+            Depthwise(name=name, input=window.outputs[0], weights=weights), self.add(window, source)
+        )
+
+    def bias(self, name: str) -> None:
+        """A random bias for the last kernel, called `name`."""
+        product = self.kernels[-1]
+        assert isinstance(product, MatVec)
+        assert product.name == name
+        self.kernels[-1] = replace(product, bias=self._rng.integers(-300, 301, product.rows))
+
     def activation(self, name: str, source: Output, *, base: int = 0, per_channel: bool = True) -> Output:
         """Random 4-bit thresholds over the middle of the source's range."""
         taken = self.stream(source)
@@ -104,6 +130,28 @@ def _stage(net: Builder, name: str, x: Output, channels: int, online: bool) -> O
     short = net.activation(f"{name}_short_act", short, base=-8)
     total = Add(name=f"{name}_add", left=net.stream(long), right=net.stream(short))
     return net.activation(f"{name}_act", net.add(total, long, short), per_channel=False)
+
+
+def separable(*, frames: int = 3, size: int = 8, widths: tuple[int, ...] = (8, 8, 16)) -> Dataflow:
+    """Stem, a shift and two separable convolutions per further width, pooling, head with a bias; not yet folded."""
+    pixels = Stream(frames=frames, height=size, width=size, channels=3, bits=8, signed=False, lanes=3)
+    net = Builder(pixels, seed=0)
+    x = net.activation("stem_act", net.conv("stem", (PIXELS, 0), widths[0], 3, 2, 1, bits=8))
+    for number, channels in enumerate(widths[1:], start=1):
+        taken, name = net.stream(x), f"block{number}"
+        eighth = taken.channels // 8
+        groups = ((0, eighth, -1), (eighth, 2 * eighth, 1), (2 * eighth, taken.channels, 0))
+        x = net.add(FrameGather(name=f"{name}_shift", input=taken, groups=groups), x)
+        padding = (0, 0, 1, 1) if number % 2 else (1, 1, 1, 1)
+        x = net.depthwise(f"{name}_depthwise", x, 3, 2 if number % 2 else 1, padding)
+        x = net.activation(f"{name}_depthwise_act", x)
+        x = net.activation(f"{name}_act", net.conv(f"{name}_pointwise", x, channels, 1, 1, 0))
+    x = net.add(Mean(name="pool", input=net.stream(x), over="frame"), x)
+    x = net.conv("head", x, 3, 1, 1, 0, bits=8)
+    net.bias("head")
+    x = net.add(Mean(name="segments", input=net.stream(x), over="clip"), x)
+    net.add(Decide(name="decide", input=net.stream(x), positive=2), x)
+    return net.dataflow(("a", "b", "c"))
 
 
 def folded(dataflow: Dataflow, **choices: tuple[int, int]) -> Dataflow:

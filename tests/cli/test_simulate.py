@@ -41,8 +41,16 @@ def build(framegate: Callable, tmp_path: Path) -> Path:
         {"shift": "online", "weight_bits": 3, "act_bits": 3},
         {"name": "tsn-lite", "shift": "none", "weight_bits": 2, "act_bits": 2},
         {"weight_bits": 8, "act_bits": 6, "widths": (8, 8, 8), "strides": (2, 2, 1)},
+        {"name": "tsm-mobilenet", "head_hidden": (6, 5), "shift_blocks": (1,)},
+        {
+            "name": "tsm-mobilenet",
+            "shift": "none",
+            "weight_bits": 3,
+            "head_bias": False,
+            "strides": (2, 2, 1),
+        },
     ],
-    ids=["online-3-bit", "tsn-2-bit", "identity-8-bit"],
+    ids=["online-3-bit", "tsn-2-bit", "identity-8-bit", "mobilenet", "mobilenet-no-shift-3-bit"],
 )
 def test_the_networks_of_the_support_table(
     framegate: Callable, tmp_path: Path, quick: Simulator, options: dict[str, object]
@@ -52,6 +60,9 @@ def test_the_networks_of_the_support_table(
     result = framegate("simulate", build, "--probe", "--limit", 2, "--simulator", quick, "--json")
     assert result.code == 0, result.err
     assert result.json["bit_exact"]
+    times = result.json["latency_cycles"]
+    assert times["measured"] == times["predicted"]
+    assert times["jitter"] == 0
 
 
 def test_clips_are_exact_on_every_rung_and_stream(

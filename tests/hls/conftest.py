@@ -11,6 +11,7 @@ import torch
 from framegate.hls.graphs import LOGIT_SCALE, metadata
 from framegate.hls.lower import lower
 from framegate.quant.export import export_qonnx
+from framegate.quant.layers import Bias
 from framegate.quant.networks import Network, NetworkConfig, logits, to_input
 from qonnx.core.modelwrapper import ModelWrapper
 from torch import nn
@@ -28,6 +29,13 @@ NETWORKS = {
         "name": "tsn-lite",
         "frames": 3,
         "act_bits": 2,
+    },
+    "separable": {
+        "name": "tsm-mobilenet",
+        "strides": (2, 1, 2),
+        "widths": (8, 8, 16),
+        "head_hidden": (6,),
+        "shift_blocks": (1,),
     },
 }
 
@@ -62,6 +70,8 @@ def random_network(config: NetworkConfig, seed: int) -> Network:
             norm.bias.uniform_(-0.3, 0.3)
             norm.weight[::3] *= -1
             norm.weight[1] = 0
+        for bias in (module for module in network.modules() if isinstance(module, Bias)):
+            bias.value.uniform_(-0.3, 0.3)
         for _ in range(65):  # until every activation scale has been initialised
             network(to_input(torch.from_numpy(random_clips(config, 1, seed))))
     return network.eval()

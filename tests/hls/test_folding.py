@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folding against brute force over every PE and SIMD, and the lane conversions that it places."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -10,12 +10,12 @@ import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.folding import fold, total_cost
-from framegate.hls.kernels import Cost, Decide, FrameGather, MatVec, Mean, Width, Window
+from framegate.hls.kernels import Cost, Decide, Depthwise, FrameGather, MatVec, Mean, Width, Window
 from framegate.hls.stream import Stream
 from framegate.hls.targets import Target, load_target
 from framegate.rtl_sim import reference
 
-from tests.dataflows import Builder, folded, random_pixels, residual
+from tests.dataflows import Builder, folded, random_pixels, residual, separable
 
 CLOCK = 50
 
@@ -23,6 +23,17 @@ CLOCK = 50
 @pytest.fixture
 def target() -> Target:
     return load_target("ulx3s-85f")
+
+
+def small_separable() -> Dataflow:
+    """A convolution and a depthwise one."""
+    net = Builder(Stream(frames=2, height=4, width=4, channels=3, bits=8, signed=False, lanes=3), seed=0)
+    x = net.activation("first_act", net.conv("first", (PIXELS, 0), 6, 3, 1, 1))
+    x = net.activation("second_act", net.depthwise("second", x, 3, 1, (1, 1, 1, 1)))
+    x = net.add(Mean(name="pool", input=net.stream(x), over="frame"), x)
+    x = net.add(Mean(name="segments", input=net.stream(x), over="clip"), x)
+    net.add(Decide(name="decide", input=net.stream(x)), x)
+    return net.dataflow(tuple("abcdef"))
 
 
 def small() -> Dataflow:
@@ -36,9 +47,9 @@ def small() -> Dataflow:
     return net.dataflow(("a", "b", "c", "d"))
 
 
-def pairs(dataflow: Dataflow) -> list[tuple[Window, MatVec]]:
+def pairs(dataflow: Dataflow) -> list[tuple[Window, MatVec | Depthwise]]:
     """The windows and their products, in order."""
-    found = [kernel for kernel in dataflow.kernels if isinstance(kernel, Window | MatVec)]
+    found = [kernel for kernel in dataflow.kernels if isinstance(kernel, Window | MatVec | Depthwise)]
     return list(zip(found[::2], found[1::2], strict=True))  # type: ignore[arg-type]
 
 
@@ -47,11 +58,24 @@ def share(cost: Cost, target: Target) -> float:
     return cost.lut / target.lut + cost.ff / target.ff + cost.dsp / target.dsp + cost.bram / target.bram
 
 
+def depthwise_foldings(window: Window, depthwise: Depthwise) -> list[tuple[int, Cost]]:
+    options = []
+    for lanes in (lanes for lanes in range(1, depthwise.channels + 1) if depthwise.channels % lanes == 0):
+        wide = replace(window, input=replace(window.input, lanes=lanes))
+        out = wide.outputs[0]
+        cycles = out.height * out.width * depthwise.channels * depthwise.taps // lanes
+        options.append((cycles, wide.cost() + replace(depthwise, input=out).cost()))
+    return options
+
+
 def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
     """(cycles per frame of the slowest layer, cost of all layers) of every PE and SIMD."""
     per_layer = []
     for window, matvec in pairs(dataflow):
         options = []
+        if isinstance(matvec, Depthwise):
+            per_layer.append(depthwise_foldings(window, matvec))
+            continue
         for pe, simd in product(range(1, matvec.rows + 1), range(1, window.input.channels + 1)):
             if matvec.rows % pe or window.input.channels % simd:
                 continue
@@ -65,26 +89,29 @@ def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
         yield max(cycles for cycles, _ in choice), sum((cost for _, cost in choice), Cost())
 
 
+@pytest.mark.parametrize("network", [small, small_separable])
 @pytest.mark.parametrize("interval", [2592, 1296, 700, 432, 300, 144])
-def test_the_cheapest_within_the_rate(interval: int, target: Target) -> None:
-    found = fold(small(), target, CLOCK, CLOCK * 1e6 / interval)
+def test_the_cheapest_within_the_rate(network: Callable[[], Dataflow], interval: int, target: Target) -> None:
+    found = fold(network(), target, CLOCK, CLOCK * 1e6 / interval)
     assert max(window.cycles_per_frame for window, _ in pairs(found)) <= interval
     chosen = sum((window.cost() + matvec.cost() for window, matvec in pairs(found)), Cost())
-    least = min(share(cost, target) for cycles, cost in all_foldings(small()) if cycles <= interval)
+    least = min(share(cost, target) for cycles, cost in all_foldings(network()) if cycles <= interval)
     assert share(chosen, target) == pytest.approx(least, rel=1e-12)
 
 
+@pytest.mark.parametrize("network", [small, small_separable])
 @pytest.mark.parametrize("multipliers", [2, 3, 5, 8, 13, 24, 156])
-def test_the_fastest_that_fits(multipliers: int, target: Target) -> None:
+def test_the_fastest_that_fits(network: Callable[[], Dataflow], multipliers: int, target: Target) -> None:
     smaller = target.model_copy(update={"dsp": multipliers})
-    found = fold(small(), smaller, CLOCK)
+    found = fold(network(), smaller, CLOCK)
     assert total_cost(found).dsp <= multipliers
     reached = max(window.cycles_per_frame for window, _ in pairs(found))
-    assert reached == min(cycles for cycles, cost in all_foldings(small()) if cost.dsp <= multipliers)
+    assert reached == min(cycles for cycles, cost in all_foldings(network()) if cost.dsp <= multipliers)
 
 
-def test_folding_changes_no_value(target: Target) -> None:
-    dataflow = residual()
+@pytest.mark.parametrize("network", [residual, separable])
+def test_folding_changes_no_value(network: Callable[[], Dataflow], target: Target) -> None:
+    dataflow = network()
     pixels = random_pixels(dataflow, 2)
     for rate in (1000, 20_000, None):
         found = fold(dataflow, target, CLOCK, rate)

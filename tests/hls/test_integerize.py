@@ -87,12 +87,13 @@ class Draft:
         x = self.conv(self.quant("x", 2**-8, 8, signed=0), inputs=3, bits=8, scale=2**-5)
         return self.quant(self.node("Relu", self.norm(x)), 2**-2, bits, signed=0)
 
-    def head(self, x: str, **attributes: Any) -> str:
+    def head(self, x: str, *, bias: str = "", **attributes: Any) -> str:
         """Sum of pixels, 3 logits, sum of frames."""
         x = self.node("ReduceSum", x, self.constant(np.array([2, 3])), keepdims=1)
         x = self.node("Mul", x, self.constant(np.float32(2**-6)))
         x = self.node("Reshape", x, self.constant(np.array([FRAMES, self.channels])))
         x = self.node("Gemm", x, self.weights(3, self.channels, bits=8, scale=2**-7), transB=1, **attributes)
+        x = self.node("Add", x, bias) if bias else x
         x = self.node("FrameMean", x, domain=OURS, frames=FRAMES)
         return self.node("Mul", x, self.constant(np.float32(0.5)))
 
@@ -254,6 +255,77 @@ def test_a_bias_of_a_convolution_ends_in_the_thresholds() -> None:
     bias = draft.constant(np.float32(draft.random.uniform(-1, 1, WIDTH)))
     x = draft.node("Conv", draft.stem(), weights, bias, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     expect_equal(draft.model(draft.head(draft.quant(x, 0.5, 4, signed=1))), 4)
+
+
+@pytest.mark.parametrize("scale", [2.0**-8, 2.0**-15, 2.0**-17], ids=["coarser", "equal", "finer"])
+def test_a_quantized_bias_is_added_in_the_finer_steps(scale: float) -> None:
+    """The head's sums are in steps of 2^-15."""
+    draft = Draft(5)
+    bias = draft.quant(draft.constant(np.float32([0.5, -0.3, 0.1])), scale, 16, signed=1)
+    integers = expect_equal(draft.model(draft.head(draft.stem(), bias=bias)), 5)
+    assert float(metadata(integers)[LOGIT_SCALE]) == min(scale, 2.0**-15) / 2
+    added = next(node for node in integers.graph.node if node.op_type == "Add")
+    assert integers.get_initializer(added.input[1]).any()
+
+
+def test_a_bias_of_a_linear_layer_is_the_same_as_an_addition() -> None:
+    results = []
+    for inside in (False, True):
+        draft = Draft(5)
+        bias = draft.quant(draft.constant(np.float32([0.5, -0.3, 0.1])), 2.0**-8, 16, signed=1)
+        output = draft.head(draft.stem(), bias="" if inside else bias)
+        if inside:
+            next(node for node in draft.nodes if node.op_type == "Gemm").input.append(bias)
+        results.append(run(expect_equal(draft.model(output), 5), random_pixels(5)))
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "says"),
+    [
+        ([0.5, -0.3, 0.1], 0.3, "adds a bias of scale 0.3 to sums of scale "),
+        ([0.5], 0.5, "adds a constant of shape (1,); use one value per channel, and one scale"),
+    ],
+)
+def test_odd_biases_are_refused(values: list[float], scale: float, says: str) -> None:
+    draft = Draft()
+    bias = draft.quant(draft.constant(np.float32(values)), scale, 16, signed=1)
+    assert says in draft.refusal(draft.head(draft.stem(), bias=bias))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_depthwise_convolutions_with_a_scale_per_channel_are_exact(seed: int) -> None:
+    draft = Draft(seed)
+    scales = 2.0 ** draft.random.integers(-4, 0, (WIDTH, 1, 1, 1))
+    geometry = {"group": WIDTH, "pads": [0, 0, 1, 1], "strides": [2, 2]}
+    x = draft.conv(draft.stem(), scale=scales, **geometry)
+    x = draft.quant(draft.node("Relu", draft.norm(x)), 0.25, 4, signed=0)
+    model = expect_equal(draft.model(draft.head(x)), seed)
+    assert metadata(model)[EXACT] == "true"
+
+
+def test_zeros_around_a_picture_are_padding_of_the_convolution() -> None:
+    results = []
+    for apart in (False, True):
+        draft = Draft(3)
+        x = draft.stem()
+        if apart:
+            x = draft.node("Pad", x, draft.constant(np.array([0, 0, 0, 1, 0, 0, 1, 0])), mode="constant")
+        pads = [0, 0, 0, 1] if apart else [0, 1, 1, 1]
+        x = draft.conv(x, pads=pads, strides=[2, 2])
+        results.append(
+            run(expect_equal(draft.model(draft.head(draft.quant(x, 1.0, 4, signed=1))), 3), random_pixels(3))
+        )
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("pads", "mode"), [([0, 1, 0, 0, 0, 0, 0, 0], "constant"), ([0, 0, 1, 1, 0, 0, 1, 1], "reflect")]
+)
+def test_padding_that_is_not_zeros_around_a_picture_is_named(pads: list[int], mode: str) -> None:
+    draft = Draft()
+    x = draft.node("Pad", draft.stem(), draft.constant(np.array(pads)), mode=mode)
+    assert "unsupported layer: Pad" in draft.refusal(draft.conv(x))
 
 
 def test_names_never_collide_with_those_of_the_network() -> None:

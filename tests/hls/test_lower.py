@@ -14,7 +14,7 @@ from onnx import ModelProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven")
+NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven", "separable")
 STEPS = [f"steps/{number:02}_{step.__name__}.onnx" for number, step in enumerate(LOWERING, start=1)]
 
 
@@ -37,7 +37,7 @@ def test_only_hardware_nodes_are_left_and_say_their_widths(lowered: Callable, na
         assert node.domain in ("finn.custom_op.fpgadataflow", "framegate.hls.finn_ops")
         assert model.get_tensor_datatype(node.output[0]).is_integer()
         assert model.get_tensor_datatype(node.output[0]).bitwidth() < 24
-        if node.op_type in ("MVAU", "Thresholding", "ConvolutionInputGenerator", "FrameGather"):
+        if node.op_type in ("MVAU", "VVAU", "Thresholding", "ConvolutionInputGenerator", "FrameGather"):
             op = getCustomOp(node)
             assert op.get_input_datatype() == model.get_tensor_datatype(node.input[0])
             assert op.get_output_datatype() == model.get_tensor_datatype(node.output[0])
@@ -60,6 +60,25 @@ def test_layers_have_the_names_that_an_engineer_would_give(lowered: Callable) ->
     }
     assert {"stem", "stem_act", "stage2_shortcut", "spatial_mean", "head", "clip_mean"} <= set(names)
     assert len(set(names)) == len(names)
+
+
+def test_blocks_and_the_layers_of_the_head_have_names(lowered: Callable) -> None:
+    names = [node.name for node in lowered("separable").model("hardware.onnx").graph.node]
+    blocks = [name for name in names if name.startswith("block") and "_window" not in name]
+    assert blocks == [
+        "block1_depthwise_padding",
+        "block1_depthwise",
+        "block1_depthwise_act",
+        "block1_pointwise",
+        "block1_pointwise_act",
+        "block2_shift",
+        "block2_depthwise_padding",
+        "block2_depthwise",
+        "block2_depthwise_act",
+        "block2_pointwise",
+        "block2_pointwise_act",
+    ]
+    assert names[-6:] == ["spatial_mean", "hidden1", "hidden1_act", "head", "head_bias", "clip_mean"]
 
 
 def test_the_networks_configuration_travels_along(lowered: Callable) -> None:

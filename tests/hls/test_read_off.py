@@ -9,13 +9,13 @@ import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, load_dataflow
 from framegate.hls.graphs import LOGIT_SCALE, metadata, run, save
-from framegate.hls.kernels import Decide, Fork, MatVec, Threshold, Window
+from framegate.hls.kernels import Decide, Depthwise, Fork, MatVec, Threshold, Window
 from framegate.hls.read_off import read_dataflow
 from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven")
+NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven", "separable")
 
 
 def execute(dataflow: Dataflow, pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -75,8 +75,24 @@ def test_kernels_and_facts_of_a_network(lowered: Callable) -> None:
     assert (head.kernel, head.repeat) == ((1, 1), 3)
 
 
-def test_the_dataflow_survives_its_file(lowered: Callable, tmp_path: Path) -> None:
-    case = lowered("projections")
+def test_depthwise_products_and_biases_of_a_network(lowered: Callable) -> None:
+    dataflow = read_dataflow(lowered("separable").build / "hardware.onnx")
+    window, product = dataflow.kernel("block2_depthwise_window"), dataflow.kernel("block2_depthwise")
+    assert isinstance(window, Window)
+    assert (window.kernel, window.stride, window.padding) == ((3, 3), (2, 2), (0, 0, 1, 1))
+    assert (window.depthwise, window.repeat) == (True, 1)
+    assert isinstance(product, Depthwise)
+    assert product.weights.shape == (8, 9)
+    head, hidden = dataflow.kernel("head"), dataflow.kernel("hidden1")
+    assert isinstance(head, MatVec)
+    assert head.bias is not None
+    assert head.bias.any()
+    assert hidden.bias is None, "it is inside the thresholds"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["projections", "separable"])
+def test_the_dataflow_survives_its_file(name: str, lowered: Callable, tmp_path: Path) -> None:
+    case = lowered(name)
     dataflow = read_dataflow(case.build / "hardware.onnx")
     again = load_dataflow(dataflow.save(tmp_path / "dataflow.json")).check("reading back")
     results = [execute(graph, case.pixels)["decide"] for graph in (dataflow, again)]
@@ -120,6 +136,21 @@ def _depthwise(model: ModelWrapper) -> None:
     getCustomOp(model.get_nodes_by_op_type("ConvolutionInputGenerator")[0]).set_nodeattr("depthwise", 1)
 
 
+def _densified(model: ModelWrapper) -> None:
+    window = next(node for node in model.graph.node if node.name == "block1_depthwise_window")
+    getCustomOp(window).set_nodeattr("depthwise", 0)
+
+
+def _fused_depthwise(model: ModelWrapper) -> None:
+    getCustomOp(model.get_nodes_by_op_type("VVAU")[0]).set_nodeattr("noActivation", 0)
+
+
+def _bias_elsewhere(model: ModelWrapper) -> None:
+    bias = model.get_nodes_by_op_type("ElementwiseAdd")[0]
+    act = next(node for node in model.graph.node if node.name == "hidden1_act")
+    bias.input[0] = act.output[0]
+
+
 def _fused(model: ModelWrapper) -> None:
     getCustomOp(model.get_nodes_by_op_type("MVAU")[0]).set_nodeattr("noActivation", 0)
 
@@ -141,6 +172,23 @@ def _other_classes(model: ModelWrapper) -> None:
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
+        (_densified, r"^'block1_depthwise_window': a window must feed one MVAU, not \['VVAU'\]$"),
+        (_fused_depthwise, "^'block1_depthwise': thresholds inside a VVAU cannot be read; "),
+        (_bias_elsewhere, "^'head_bias': adds a constant to what is no layer's sums alone; "),
+    ],
+)
+def test_what_the_kernels_cannot_do_in_a_separable_network_is_named(
+    lowered: Callable, tmp_path: Path, damage: Callable, says: str
+) -> None:
+    model = lowered("separable").model("hardware.onnx")
+    damage(model)
+    with pytest.raises(UsageError, match=says):
+        read_dataflow(save(model, tmp_path / "hardware.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
         (_strided, "^'stage1_shift': stride_t=2 cannot be built yet; keep every frame$"),
         (_untiled, "^stage1_shift: groups .* do not tile 8 channels in order"),
         (
@@ -151,7 +199,7 @@ def _other_classes(model: ModelWrapper) -> None:
         (_fused, "^'stem': thresholds inside an MVAU cannot be read; keep them as a node$"),
         (
             _foreign,
-            "^unsupported hardware node: LabelSelect 'spatial_mean'; supported are Conv.*Thresholding$",
+            "^unsupported hardware node: LabelSelect 'spatial_mean'; supported are Conv.*VVAU$",
         ),
         (_without_scale, "was not written by framegate; run `framegate compile` on its QONNX$"),
         (_other_classes, "^the network names 2 classes but gives 3 logits$"),

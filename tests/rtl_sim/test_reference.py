@@ -13,7 +13,7 @@ from framegate.hls.stream import Stream
 from framegate.rtl_sim import reference
 from torch.nn.functional import conv2d
 
-from tests.dataflows import random_pixels, residual
+from tests.dataflows import random_pixels, residual, separable
 
 Images = torch.Tensor  # (N*T, C, H, W), float64
 
@@ -71,6 +71,15 @@ def test_logits_are_those_of_the_network_by_hand(online: bool, widths: tuple[int
     assert found.shape == (5, 3)
     assert np.array_equal(found, ByHand(dataflow, online).logits(pixels))
     assert len(np.unique(found, axis=0)) > 1  # the clips can be told apart, so the comparison says something
+
+
+def test_the_fast_way_gives_what_kernel_by_kernel_gives() -> None:
+    """With depthwise products, padding on two sides and a bias."""
+    dataflow = separable(size=16)
+    pixels = random_pixels(dataflow, 3)
+    slow = dict(reference.outputs(dataflow, pixels))["segments"].reshape(3, -1)
+    assert np.array_equal(reference.logits(dataflow, pixels), slow)
+    assert len(np.unique(slow, axis=0)) > 1
 
 
 def test_clips_of_a_batch_do_not_touch_each_other() -> None:

@@ -20,7 +20,7 @@ from framegate.rtl_sim import reference
 from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.verify import Verdict, verify
 
-from tests.dataflows import Builder, folded, folded_residual, random_pixels, residual
+from tests.dataflows import Builder, folded, folded_residual, random_pixels, residual, separable
 
 FIFOS = ("stage1_shift_fifo", "stage1_conv1_window_fifo", "stage1_add_right_fifo")
 PLACE = r"clip \d+, frame \d+, pixel \(\d+, \d+\), channel \d+: -?\d+, expected -?\d+"
@@ -86,7 +86,7 @@ def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Pa
     assert verdict.values == 2 * 4  # three logits and the decision
 
 
-@pytest.mark.parametrize("name", ["online", "two-stages", "odd-size", "slow"])
+@pytest.mark.parametrize("name", ["online", "two-stages", "odd-size", "slow", "separable", "separable-fast"])
 def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
     target = load_target("ulx3s-85f")
     networks = {
@@ -94,6 +94,8 @@ def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
         "two-stages": lambda: fold(residual(size=16, widths=(8, 8, 16), frames=2), target, 50, 20_000),
         "odd-size": lambda: fold(residual(size=11, frames=2), target, 50),
         "slow": lambda: fold(residual(frames=1), target, 50, 10_000),
+        "separable": lambda: fold(separable(), target, 50, 10_000),
+        "separable-fast": lambda: fold(separable(size=16), target, 50, 40_000),
     }
     made = design(networks[name](), tmp_path)
     pixels = random_pixels(made.dataflow, 3)
