@@ -24,8 +24,12 @@ def command(
         str | None, typer.Option(help="A threshold.json, or a probability; by default what is kept with it.")
     ] = None,
     views: Annotated[
-        str, typer.Option(help="Clips x crops whose logits are averaged, as in 10x3.", rich_help_panel=LOOK)
-    ] = "1x1",
+        str | None,
+        typer.Option(
+            help="Clips x crops whose logits are averaged, as in 10x3; a board sees 1x1. By default the model's.",
+            rich_help_panel=LOOK,
+        ),
+    ] = None,
     plots: Annotated[
         Path | None, typer.Option(help="Folder for pictures and evaluation.json.", rich_help_panel=LOOK)
     ] = None,
@@ -61,7 +65,7 @@ def command(
     """Run the network on real videos: accuracy, AUC, F1, precision, recall; the prediction for each clip."""
     from framegate.quant import evaluation
     from framegate.quant import threshold as thresholds
-    from framegate.quant.compare import compare, views_of
+    from framegate.quant.compare import compare, name_of, views_of
     from framegate.quant.datasets import find_clips
     from framegate.quant.metrics import choose_for, clip_logits, report
     from framegate.quant.networks import find, model_file
@@ -77,11 +81,11 @@ def command(
     _check(model, precision, config.precision, "precision")
     clip_list = find_clips(clips)
     limits = thresholds.given(threshold, config) if threshold else thresholds.of_model(model, config)
-    transform = None if views == "1x1" else views_of(views, config.transform)
+    transform = views_of(views, config.transform) if views else config.transform
     values = clip_logits(loaded, clip_list, views=transform)
     if rule is not None:
         limits = choose_for(values, clip_list, config, rule)
-    result = report(config, clip_list, values, model, limits) | {"views": views}
+    result = report(config, clip_list, values, model, limits) | {"views": name_of(transform)}
     wrote = []
     if save_threshold is not None:
         wrote.append(thresholds.save(save_threshold, config, limits))

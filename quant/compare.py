@@ -31,7 +31,17 @@ def views_of(text: str, transform: TransformConfig) -> TransformConfig:
     clips, _, crops = text.partition("x")
     if not clips.isdecimal() or not crops.isdecimal() or int(clips) < 1 or int(crops) not in (1, 3):
         raise UsageError(f"--views {text}: give clips x crops, the crops being 1 or 3, as in 1x1 or 10x3")
-    return transform.model_copy(update={"num_clips": int(clips), "num_crops": int(crops)})
+    return TransformConfig(**(transform.model_dump() | {"num_clips": int(clips), "num_crops": int(crops)}))
+
+
+def name_of(transform: TransformConfig) -> str:
+    """The views of a transform as `views_of` reads them."""
+    return f"{transform.num_clips}x{transform.num_crops}"
+
+
+def _possible(text: str, transform: TransformConfig) -> str:
+    """The views, with one crop where the transform's picture is one."""
+    return f"{text.partition('x')[0]}x1" if transform.crop in ("whole", "motion") else text
 
 
 def with_twins(models: Sequence[str]) -> list[str]:
@@ -68,7 +78,7 @@ def compare(
     with TemporaryDirectory() as cache:
         for model in with_twins(models):
             network = find(model)
-            for text in views:
+            for text in (_possible(text, network.config.transform) for text in views):
                 say(f"{model}, {text} views")
                 rows.append(_row(model, network, clips, text, Path(cache)))
     return {

@@ -18,7 +18,7 @@ from framegate.quant import threshold
 from framegate.quant.clips import Clip
 from framegate.quant.datasets import find_clips
 from framegate.quant.fit import Say, threads
-from framegate.quant.metrics import alarm_scores, alarm_truth, binary_figures, class_targets, clip_logits
+from framegate.quant.metrics import alarm_scores, binary_figures, class_targets, clip_logits
 from framegate.quant.networks import Network, NetworkConfig
 from framegate.quant.recipe import Recipe
 from framegate.quant.splits import kfold
@@ -128,9 +128,6 @@ def _measure(network: Network, fold: Fold, cache: Path) -> dict[str, Any]:
 
 def truth_of(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray:
     """Which clips are of the alarm's class, bool (N,)."""
-    binary = alarm_truth(clips, config)
-    if binary is not None:
-        return binary
     targets = class_targets(clips, config)
     assert targets is not None
     assert config.positive is not None

@@ -15,6 +15,7 @@ import torch
 from framegate.errors import UsageError
 from framegate.quant.bootstrap import DRAWS, Resample, interval, rates
 from framegate.quant.clips import Clip, decode_all, decode_views, seconds
+from framegate.quant.datasets import NORMAL
 from framegate.quant.networks import Network, NetworkConfig, logits
 from framegate.quant.threshold import Choice, Rule, Thresholds, alarms_of, choose, sweep
 from framegate.quant.transforms import TransformConfig
@@ -283,13 +284,14 @@ def evaluate(
 def clip_logits(
     network: Network, clips: Sequence[Clip], cache: Path | None = None, views: TransformConfig | None = None
 ) -> Tensor:
-    """Logits (N, K) of clips: of the one view that a board sees, or the mean over those of `views`.
+    """Logits (N, K) of clips: the mean over `views`, by default those that the network's transform asks for.
 
     Raises UsageError naming a clip whose logits are not numbers.
     """
-    if views is None:
+    views = views or network.config.transform
+    if views == views.one_view():
         parts = [
-            logits(network, decode_all(clips[start : start + _BATCH], network.config.transform, cache))
+            logits(network, decode_all(clips[start : start + _BATCH], views, cache))
             for start in range(0, len(clips), _BATCH)
         ]
         values = torch.cat(parts) if parts else torch.zeros(0, len(network.config.classes))
@@ -384,7 +386,9 @@ def _predictions(
         entry = {
             "path": str(clip.path),
             "label": clip.label,
-            "prediction": config.classes[int(row.argmax())],
+            "prediction": ("+".join(raised) or NORMAL)
+            if is_independent(config)
+            else config.classes[int(row.argmax())],
             "logits": row.tolist(),
         }
         if config.positive is not None:
@@ -419,7 +423,12 @@ def figures(
 
 
 def alarm_truth(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | None:
-    """For clips labelled 0 and 1, which of them are the alarm's, bool (N,); None for other labels."""
+    """For clips labelled 0 and 1, which of them are the alarm's, bool (N,); None for other labels.
+
+    Independent classes need no such rule: see `class_targets`.
+    """
+    if is_independent(config):
+        return None
     found = [clip.labels for clip in clips]
     plain = {labels for labels in found if labels is not None}
     if not plain or not plain <= {("0",), ("1",)} or len(plain) < len(set(found)):
@@ -429,12 +438,21 @@ def alarm_truth(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | No
     return np.array([labels == ("1",) for labels in found])
 
 
+def _meant(labels: tuple[str, ...] | None, config: NetworkConfig) -> tuple[str, ...] | None:
+    """The labels in the names of the network's classes."""
+    if labels is None or not is_independent(config):
+        return labels
+    named = [config.positive if label == "1" and config.positive else label for label in labels]
+    return tuple(label for label in named if label in config.classes or label not in (NORMAL, "0"))
+
+
 def class_targets(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray | None:
     """Class indices (N,), or with independent labels a bool (N, K); None for clips without labels.
 
+    For independent classes 1 is the alarm's class; 0 and `normal` are none of them.
     Raises UsageError as `figures` does.
     """
-    found = [clip.labels for clip in clips]
+    found = [_meant(clip.labels, config) for clip in clips]
     if all(labels is None for labels in found):
         return None
     for clip, labels in zip(clips, found, strict=True):

@@ -11,10 +11,11 @@ import torch
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json, write_text
 from framegate.quant import threshold
+from framegate.quant.check import one_source_per_scene
 from framegate.quant.clips import Clip, wide_frames
-from framegate.quant.datasets import NORMAL, find_clips, labels_of, readable, require_classes
+from framegate.quant.datasets import NORMAL, find_clips, in_two_classes, labels_of, readable, require_classes
 from framegate.quant.fit import Examples, Phase, Say, calibrate, fit, threads
-from framegate.quant.metrics import alarm_truth, class_scores, class_targets, clip_logits, evaluate
+from framegate.quant.metrics import class_scores, class_targets, clip_logits, evaluate
 from framegate.quant.networks import Network, NetworkConfig, load, save, start_from
 from framegate.quant.recipe import Recipe
 from framegate.quant.splits import hold_out
@@ -66,6 +67,8 @@ def network_config(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> Netwo
     names = sorted({label for clip in clips for label in clip.labels or ()} - {NORMAL, "0"})
     if names == ["1"] and given.get("positive"):
         names = [given["positive"]]
+    if torn := in_two_classes(clips):
+        raise UsageError(f"{folder}: {torn[0]}; remove one of them")
     config = NetworkConfig(**({"classes": tuple(names)} | given))
     targets = _targets(clips, config)
     for name, both in zip(config.classes, (targets.any(0) & ~targets.all(0)).tolist(), strict=True):
@@ -77,10 +80,7 @@ def network_config(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> Netwo
 
 
 def _targets(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray:
-    alarms = alarm_truth(clips, config)  # clips of 0 and 1 train a network of one independent class
-    found = (
-        alarms[:, None] if alarms is not None and len(config.classes) == 1 else class_targets(clips, config)
-    )
+    found = class_targets(clips, config)
     if found is None:
         raise UsageError(
             f"{clips[0].path}: has no label; put clips into one sub-folder per class, or list them in a clips.csv"
@@ -89,11 +89,14 @@ def _targets(clips: Sequence[Clip], config: NetworkConfig) -> np.ndarray:
 
 
 def usable(clips: Sequence[Clip], config: NetworkConfig, cache: Path, say: Say) -> list[Clip]:
-    """The clips that can be decoded; says which cannot. Raises UsageError when those are too many."""
+    """The clips that can be decoded, those of one scene under one source; says which cannot.
+
+    Raises UsageError when those are too many.
+    """
     good, broken = readable(clips, config.transform, cache)
     for trouble in broken:
         say(f"skipped {trouble}")
-    return good
+    return one_source_per_scene(good, cache)
 
 
 def examples_of(clips: Sequence[Clip], config: NetworkConfig, cache: Path) -> Examples:

@@ -302,8 +302,8 @@ def motion_box(frames: Frames) -> Box:
     """The square around where the clip moves, by integer arithmetic alone; without motion, the middle.
 
     Motion is the change of gray from frame to frame, summed over the clip, above the camera's noise. The
-    square is as wide as the shortest stretch of either axis that holds 90 % of it, at least 40 % and at most
-    all of the shorter side.
+    square is a quarter wider than the shortest stretch of either axis that holds 90 % of it, at least 40 % and at
+    most all of the shorter side.
     """
     height, width = frames.shape[1:3]
     motion = _motion(frames)
@@ -312,7 +312,7 @@ def motion_box(frames: Frames) -> Box:
         return _square(Box(0, 0, height, width), short, (height, width))
     top, bottom = _stretch(motion.sum(1))
     left, right = _stretch(motion.sum(0))
-    side = min(short, max(bottom - top, right - left, -(-2 * short // 5)))
+    side = min(short, max(5 * max(bottom - top, right - left) // 4, -(-2 * short // 5)))
     return _square(Box(top, left, bottom - top, right - left), side, (height, width))
 
 

@@ -16,6 +16,7 @@ from framegate.hls.graphs import run, run_qonnx
 from framegate.hls.kernels import Decide
 from framegate.hls.lower import load as load_graph
 from framegate.quant.clips import Clip, decode_all, spread
+from framegate.quant.datasets import NORMAL
 from framegate.quant.metrics import figures
 from framegate.quant.networks import Network, NetworkConfig, load, logits
 from framegate.quant.threshold import Choice
@@ -164,7 +165,12 @@ def _on_integers(rung: str, values: np.ndarray, expected: np.ndarray, dataflow: 
 
 
 def _on_predictions(values: np.ndarray, expected: np.ndarray, dataflow: Dataflow) -> Rung:
-    wrong = np.flatnonzero(values.argmax(axis=1) != expected.argmax(axis=1))
+    decide = _decide(dataflow)
+    if decide.independent:
+        differs = (_raised(values, dataflow) != decide.decide(expected)[1]).any(axis=1)
+    else:
+        differs = values.argmax(axis=1) != expected.argmax(axis=1)
+    wrong = np.flatnonzero(differs)
     first = f"float: clip {wrong[0]} has another class" if len(wrong) else None
     plain = Rung("float", len(values), len(values), len(wrong), first, compares="predictions")
     return _with_alarms(plain, values, expected, dataflow)
@@ -172,15 +178,19 @@ def _on_predictions(values: np.ndarray, expected: np.ndarray, dataflow: Dataflow
 
 def _with_alarms(rung: Rung, logits: np.ndarray, expected: np.ndarray, dataflow: Dataflow) -> Rung:
     """Alarms of float logits at the thresholds as they were chosen, against those of integers and integer ones."""
-    decide = _decide(dataflow)
-    raised = decide.scores(logits) >= np.array(list(dataflow.thresholds.values()))
-    wrong = np.argwhere(raised != decide.decide(expected)[1])
+    raised = _raised(logits, dataflow)
+    wrong = np.argwhere(raised != _decide(dataflow).decide(expected)[1])
     first = rung.first_mismatch
     if len(wrong) and first is None:
         clip, alarm = (int(index) for index in wrong[0])
         name = list(dataflow.thresholds)[alarm]
         first = f"{rung.rung}: clip {clip}, alarm of {name}: {raised[clip, alarm]}"
     return replace(rung, alarms=raised.size, alarm_mismatches=len(wrong), first_mismatch=first)
+
+
+def _raised(logits: np.ndarray, dataflow: Dataflow) -> np.ndarray:
+    """The alarms (N, A), bool, of float logits."""
+    return _decide(dataflow).scores(logits) >= np.array(list(dataflow.thresholds.values()))
 
 
 def _decide(dataflow: Dataflow) -> Decide:
@@ -214,7 +224,7 @@ def _judgement(
                 "path": str(clip.path),
                 "label": clip.label,
                 "logits": dict(zip(dataflow.classes, row.tolist(), strict=True)),
-                "predicted": dataflow.classes[int(winner)],
+                "predicted": _said(dataflow, int(winner), alarms),
                 "alarms": [name for name, on in zip(dataflow.thresholds, alarms, strict=True) if on],
             }
             for clip, row, winner, alarms in zip(clips, scaled, winners, raised, strict=True)
@@ -223,6 +233,13 @@ def _judgement(
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
         thresholds=dataflow.thresholds,
     )
+
+
+def _said(dataflow: Dataflow, winner: int, alarms: np.ndarray) -> str:
+    """What the decision means: the class of the largest logit, or of independent classes those at their thresholds."""
+    if not _decide(dataflow).independent:
+        return dataflow.classes[winner]
+    return "+".join(name for name, on in zip(dataflow.thresholds, alarms, strict=True) if on) or NORMAL
 
 
 def _metrics(dataflow: Dataflow, clips: Sequence[Clip], scaled: np.ndarray) -> dict[str, Any] | None:
