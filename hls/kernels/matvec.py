@@ -46,7 +46,7 @@ class MatVec(Stage):
 
     @property
     def multipliers(self) -> int:
-        """Products per cycle."""
+        """Products per cycle; two rows of few bits share one 18x18 multiplier."""
         return self.pe * self.simd
 
     @property
@@ -101,15 +101,17 @@ class MatVec(Stage):
         blocks = block_rams(self.weights.size // products, products * self.weight_bits)
         operand = self.simd * self.input.bits + products * self.weight_bits
         product_bits = self.input.bits + self.weight_bits
+        pairs = self.pe // 2 if product_bits + self.weight_bits <= 16 else 0  # rows that share multipliers
         biases = 0 if self.bias is None else self.rows * out // 16 + self.pe * out + 16
         return Cost(
             lut=products * (product_bits + 2)
             + 2 * self.pe * out
+            + pairs * self.simd * (2 * product_bits)
             + 150
             + (0 if blocks else stored // 16)
             + biases,
             ff=2 * operand + products * product_bits + (2 if self.bias is None else 3) * self.pe * out + 24,
-            dsp=products,
+            dsp=(self.pe - pairs) * self.simd,
             bram=blocks,
         )
 

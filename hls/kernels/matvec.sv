@@ -18,7 +18,10 @@ module matvec #(
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int FOLD        = FOLDS > 1 ? $clog2(FOLDS) : 1,
     localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
-    localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1
+    localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1,
+    // Two rows share a multiplier of 18 x 18 where both products fit: (upper * 2^PRODUCT + lower) * x.
+    localparam int PAIRS       = IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
+    localparam int JOINT       = PRODUCT + WEIGHT_BITS + 1  // bits of both weights in one
 ) (
     input  logic                    clk,
     input  logic                    rst,
@@ -93,21 +96,38 @@ module matvec #(
         end
     endgenerate
 
+    logic [PE*SIMD*PRODUCT-1:0] products;  // of lane (p, s) at field p*SIMD+s
+
     genvar p, s;
     generate
+        for (s = 0; s < SIMD; s = s + 1) begin : g_column
+            wire [IN_BITS-1:0]      x      = input_q[s*IN_BITS +: IN_BITS];
+            wire                    x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
+            wire signed [IN_BITS:0] factor = {x_sign, x};
+
+            for (p = 0; p < PAIRS; p = p + 1) begin : g_pair
+                wire signed [WEIGHT_BITS-1:0]  lower = weight_q[(2*p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [WEIGHT_BITS-1:0]  upper = weight_q[((2*p + 1)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [JOINT-1:0]        joint = (JOINT'(upper) <<< PRODUCT) + JOINT'(lower);
+                wire signed [JOINT+IN_BITS:0]  both  = joint * factor;
+                // A lower product below zero has borrowed one from the upper.
+                assign products[(2*p*SIMD + s)*PRODUCT +: PRODUCT]       = both[PRODUCT-1:0];
+                assign products[((2*p + 1)*SIMD + s)*PRODUCT +: PRODUCT] = both[PRODUCT +: PRODUCT] + PRODUCT'(both[PRODUCT-1]);
+            end
+
+            for (p = 2*PAIRS; p < PE; p = p + 1) begin : g_single
+                wire signed [WEIGHT_BITS-1:0] weight = weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [PRODUCT-1:0]     result = factor * weight;
+                assign products[(p*SIMD + s)*PRODUCT +: PRODUCT] = result;
+            end
+        end
+
         for (p = 0; p < PE; p = p + 1) begin : g_row
             logic signed [SIMD*PRODUCT-1:0] product_q;
             logic signed [OUT_BITS-1:0]     sum_d, sum_q, total_q;
             wire signed [OUT_BITS-1:0]      start = bias_q[p*OUT_BITS +: OUT_BITS];
 
-            for (s = 0; s < SIMD; s = s + 1) begin : g_column
-                wire [IN_BITS-1:0]            x      = input_q[s*IN_BITS +: IN_BITS];
-                wire                          x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
-                wire signed [IN_BITS:0]       factor = {x_sign, x};
-                wire signed [WEIGHT_BITS-1:0] weight = weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [PRODUCT-1:0]     result = factor * weight;
-                always_ff @(posedge clk) if (move) product_q[s*PRODUCT +: PRODUCT] <= result;
-            end
+            always_ff @(posedge clk) if (move) product_q <= products[p*SIMD*PRODUCT +: SIMD*PRODUCT];
 
             integer i;
             always_comb begin

@@ -40,6 +40,10 @@ CASES = {
     "2bit": matvec(4, 2, 3, weight_bits=2, bits=2),
     "3bit-signed": matvec(5, 1, 2, weight_bits=3, bits=3, signed=True),
     "1bit": matvec(3, 3, 2, weight_bits=2, bits=1),
+    "pairs-4bit-signed": matvec(6, 6, 2, bits=4, signed=True),
+    "pairs-8bit-activations": matvec(5, 5, 2, bits=8),
+    "pairs-of-6bit-weights": matvec(4, 2, 3, weight_bits=6),
+    "no-pairs-of-7bit-weights": matvec(4, 2, 3, weight_bits=7),
     "bias": biased(matvec(6, 2, 3)),
     "bias-serial": biased(matvec(3, 1, 1)),
     "bias-one-step": biased(matvec(4, 1, 6)),
@@ -75,6 +79,30 @@ def test_reference_is_the_product_and_stays_within_its_bounds(kernel: MatVec) ->
     out = kernel.outputs[0]
     assert out.low <= low <= result.min()
     assert result.max() <= high <= out.high
+
+
+@pytest.mark.parametrize(("signed", "weight_bits"), [(False, 4), (True, 4), (True, 6)])
+def test_two_products_of_one_multiplier_do_not_touch(
+    signed: bool, weight_bits: int, tmp_path: Path, icarus: Simulator
+) -> None:
+    """Every pair of extreme weights, on activations that reach both ends."""
+    low, high = -(1 << (weight_bits - 1)), (1 << (weight_bits - 1)) - 1
+    ends = np.array([low, -1, 0, 1, high])
+    weights = np.stack(np.meshgrid(ends, ends), axis=-1).reshape(-1, 2)
+    taken = stream(height=4, width=6, channels=1, lanes=1, repeat=25, bits=4, signed=signed)
+    kernel = MatVec(name="mv", input=taken, weights=weights.reshape(50, 1), pe=2)
+    assert kernel.cost().dsp == 1
+    check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+def test_pairs_of_rows_take_one_multiplier() -> None:
+    found = {name: CASES[name].cost().dsp for name in CASES if "pairs" in name}
+    assert found == {
+        "pairs-4bit-signed": 3 * 2,
+        "pairs-8bit-activations": 3 * 2,
+        "pairs-of-6bit-weights": 3,
+        "no-pairs-of-7bit-weights": 2 * 3,
+    }
 
 
 def test_bounds_are_reached() -> None:
