@@ -6,8 +6,10 @@ from functools import cached_property
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, pack, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
 from framegate.hls.stream import Stream
+
+_BLOCK_BITS = 3072  # Yosys keeps smaller constant memories in LUTs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,11 +44,16 @@ class Threshold(Stage):
         return Timing((taken,), taken + self.bits + 1)
 
     def cost(self) -> Cost:
-        level = self.input.bits + 1
-        stored = self._rows() * ((1 << self.bits) - 1) * level * self.input.lanes // max(self._lane_rows(), 1)
+        word, lanes = self.input.bits + 1, self.input.lanes
+        # All lanes read one word of the first level; behind it each its own, from a copy of its own.
+        memories = [(self._rows(), word * lanes)]
+        memories += [(self._rows() << level, word) for level in range(1, self.bits) for _ in range(lanes)]
+        large = [(rows, bits) for rows, bits in memories if rows * bits >= _BLOCK_BITS]
+        loose = sum(rows * bits for rows, bits in memories) - sum(rows * bits for rows, bits in large)
         return Cost(
-            lut=self.input.lanes * self.bits * level + stored // 14,
-            ff=self.input.lanes * self.bits * (2 * level),
+            lut=lanes * self.bits * word + loose // 10,
+            ff=lanes * self.bits * (2 * word),
+            bram=sum(max(1, block_rams(rows, bits)) for rows, bits in large),
         )
 
     def instance(self) -> Instance:

@@ -64,8 +64,6 @@ module threshold #(
             logic [BEAT-1:0]           beat_n;
             logic [LANES*IN_BITS-1:0]  value_n;
             logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
-            // In LUTs: levels are many and small, and block RAM is what a network with many channels runs out of.
-            (* rom_style = "logic" *)
             logic [LANES*T-1:0]        memory [0:DEPTH-1];
 
             if (n == 0) begin : g_0

@@ -76,3 +76,14 @@ def test_thresholds_of_another_shape_are_refused(rows: int, steps: int) -> None:
 def test_thresholds_that_descend_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^t: thresholds must ascend in every channel$"):
         Threshold(name="t", input=stream(), thresholds=np.array([[0, 2, 1]]), bits=2, base=0)
+
+
+@pytest.mark.parametrize(
+    ("channels", "lanes", "bits", "blocks"),
+    [(256, 2, 15, 7), (256, 1, 10, 4), (128, 2, 13, 4), (128, 1, 13, 3), (64, 2, 13, 2), (8, 1, 14, 0)],
+)
+def test_large_levels_are_counted_in_block_rams(channels: int, lanes: int, bits: int, blocks: int) -> None:
+    """As many as Yosys took for these layers of a 4-bit MobileNet."""
+    taken = stream(channels=channels, lanes=lanes, bits=bits, signed=True)
+    kernel = Threshold(name="t", input=taken, thresholds=np.zeros((channels, 15), dtype=int), bits=4, base=0)
+    assert kernel.cost().bram == blocks
