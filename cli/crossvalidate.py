@@ -19,6 +19,12 @@ def command(
     run: Annotated[Path, typer.Option(help="Folder to write; an interrupted run continues there.")],
     recipe: Annotated[str, typer.Option(help="shoplifting, course, or a TOML file.")] = "shoplifting",
     weights: Annotated[str | None, typer.Option(help="Pretrained weights to start from.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Pattern with one group that finds a clip's source in its path.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Take this class only; may be given several times.")
+    ] = None,
     folds: Annotated[int, typer.Option(help="How many; by source, stratified by class.")] = 5,
     bits: Annotated[
         str, typer.Option(help="Bits of weights and activations, several separated by commas; or float.")
@@ -38,7 +44,13 @@ def command(
     from framegate.quant.plots import draw_bits
     from framegate.quant.recipe import Recipe
 
-    options = {"seed": seed, "threads": threads, "weights": weights}
+    options = {
+        "seed": seed,
+        "threads": threads,
+        "weights": weights,
+        "source": source,
+        "only": tuple(only) if only else None,
+    }
     settings = Recipe.find(recipe).override(options, {})
     table = cross_validate(settings, clips, run, folds, bits.split(","), jobs, say)
     if target is not None:

@@ -20,6 +20,12 @@ def command(
     model: Annotated[
         str, typer.Option(help="A checkpoint.pt, or the name of a built-in network.")
     ] = "tsm-lite",
+    source: Annotated[
+        str | None, typer.Option(help="Pattern with one group that finds a clip's source in its path.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Take this class only; may be given several times.")
+    ] = None,
     threshold: Annotated[
         str | None, typer.Option(help="A threshold.json, or a probability; by default what is kept with it.")
     ] = None,
@@ -71,7 +77,9 @@ def command(
     from framegate.quant.networks import find, model_file
 
     if table or models:
-        found = compare((models or model).split(","), find_clips(clips), say=say)
+        found = compare(
+            (models or model).split(","), find_clips(clips, source=source, only=only or ()), say=say
+        )
         show(found, list(_table(found)), json)
         return
     rule = _rule(beta, min_recall, max_false_alarms, save_threshold, threshold)
@@ -79,7 +87,7 @@ def command(
     config = loaded.config
     _check(model, network, config.name, "network")
     _check(model, precision, config.precision, "precision")
-    clip_list = find_clips(clips)
+    clip_list = find_clips(clips, source=source, only=only or ())
     limits = thresholds.given(threshold, config) if threshold else thresholds.of_model(model, config)
     transform = views_of(views, config.transform) if views else config.transform
     values = clip_logits(loaded, clip_list, views=transform)

@@ -20,6 +20,12 @@ def command(
         str | None, typer.Option(help="Pretrained weights to start from: a Keras .h5 or a torch checkpoint.")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Folder of clips to measure on at the end.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Pattern with one group that finds a clip's source in its path.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Take this class only; may be given several times.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="tsm-lite, tsn-lite or tsm-mobilenet.")] = None,
     positive: Annotated[str | None, typer.Option(help="The class that raises the alarm.")] = None,
     labels: Annotated[
@@ -62,7 +68,7 @@ def command(
     options = {
         "float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "batch": batch, "seed": seed,
         "threads": threads, "accelerator": accelerator, "devices": devices, "nodes": nodes, "weights": weights,
-        "patience": patience, "validation": validation,
+        "patience": patience, "validation": validation, "source": source, "only": tuple(only) if only else None,
     }  # fmt: skip
     settings = Recipe.find(recipe) if recipe is not None else Recipe()
     metrics = train(settings.override(options, network), clips, run, test, say)

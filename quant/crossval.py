@@ -52,7 +52,7 @@ def cross_validate(
     the content of folds.json: a row per precision, with intervals over the sources. Continues after an interruption;
     `jobs` folds run at a time. Raises UsageError as `train` and `kfold` do.
     """
-    found = find_clips(clips)
+    found = find_clips(clips, source=recipe.source, only=recipe.only)
     config = network_config(recipe, found, clips)
     if config.positive is None:
         raise UsageError("positive=None: the figures are those of an alarm; name its class with --positive")

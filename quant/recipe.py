@@ -24,6 +24,8 @@ class Recipe(Settings):
     network: dict[str, Any] = Field(default_factory=dict)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
     weights: str | None = None  # pretrained: a Keras .h5 or a torch checkpoint
+    source: str | None = None  # a pattern that finds a clip's source in its path; see `datasets.read`
+    only: tuple[str, ...] = ()  # the classes that are taken of the clips
     freeze: bool = False  # only the head learns
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["onecycle", "constant"] = "onecycle"

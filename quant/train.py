@@ -32,7 +32,7 @@ def train(
     those on the validation clips and, when given, on the `test` clips.
     Raises UsageError when `run` belongs to other options, and as `find_clips` and `readable` do.
     """
-    found = find_clips(clips)
+    found = find_clips(clips, source=recipe.source, only=recipe.only)
     goal = network_config(recipe, found, clips)
     claim(run, f"# clips: {clips.resolve()}\n{recipe.toml()}")
     if (run / "metrics.json").is_file():
