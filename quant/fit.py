@@ -179,8 +179,8 @@ class FineTuning(lightning.LightningModule):
         torch.manual_seed(self.epoch_seed())
         self.network.train()
         if self.recipe.freeze:
-            for part in (self.network.stem_norm, self.network.stages):
-                part.eval()
+            self.network.stem_norm.eval()
+            self.network.stages.eval()
         if self.current_epoch >= self.phase.epochs * (1 - self.recipe.norm_freeze):
             for part in self.network.modules():
                 if isinstance(part, torch.nn.BatchNorm2d):

@@ -71,8 +71,8 @@ def network_config(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> Netwo
         raise UsageError(f"{folder}: {torn[0]}; remove one of them")
     config = NetworkConfig(**({"classes": tuple(names)} | given))
     targets = _targets(clips, config)
-    for name, both in zip(config.classes, (targets.any(0) & ~targets.all(0)).tolist(), strict=True):
-        if not both:
+    for k, name in enumerate(config.classes):
+        if targets[:, k].all() or not targets[:, k].any():
             raise UsageError(
                 f"{folder}: class {name!r} needs clips with and without it; add some, or take it out of the classes"
             )
