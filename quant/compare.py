@@ -31,17 +31,19 @@ def views_of(text: str, transform: TransformConfig) -> TransformConfig:
     clips, _, crops = text.partition("x")
     if not clips.isdecimal() or not crops.isdecimal() or int(clips) < 1 or int(crops) not in (1, 3):
         raise UsageError(f"--views {text}: give clips x crops, the crops being 1 or 3, as in 1x1 or 10x3")
-    return TransformConfig(**(transform.model_dump() | {"num_clips": int(clips), "num_crops": int(crops)}))
+    changed = {"num_clips": int(clips), "num_crops": int(crops), "mirror": False}
+    return TransformConfig(**(transform.one_view().model_dump() | changed))
 
 
 def name_of(transform: TransformConfig) -> str:
-    """The views of a transform as `views_of` reads them."""
-    return f"{transform.num_clips}x{transform.num_crops}"
+    """The views of a transform: as `views_of` reads them, and what else they are."""
+    crops = 2 if transform.crop == "both" else transform.num_crops
+    return f"{transform.num_clips}x{crops}{', mirrored too' if transform.mirror else ''}"
 
 
 def _possible(text: str, transform: TransformConfig) -> str:
     """The views, with one crop where the transform's picture is one."""
-    return f"{text.partition('x')[0]}x1" if transform.crop in ("whole", "motion") else text
+    return f"{text.partition('x')[0]}x1" if transform.crop in ("whole", "motion", "both") else text
 
 
 def with_twins(models: Sequence[str]) -> list[str]:

@@ -39,9 +39,10 @@ class TransformConfig(Settings):
     sampling: Literal["segment", "dense"] = "segment"  # TSN: spread over the clip; dense: a short window
     sampling_rate: Count = 1  # dense: every so many frames
     frames_per_second: Positive = 30.0  # of the videos
-    crop: Literal["centre", "square", "whole", "motion"] = "centre"  # see `crop_boxes`
+    crop: Literal["centre", "square", "whole", "motion", "both"] = "centre"  # see `crop_boxes`
     num_clips: Count = 1  # views in time that evaluation averages over
     num_crops: Literal[1, 3] = 1  # views in space: the middle, or also both ends of the longer side
+    mirror: bool = False  # evaluation averages over each view and its mirror image
     mean: Annotated[tuple[float, float, float], _alike] = (0.0, 0.0, 0.0)  # R, G, B, as shares of the full
     std: Annotated[tuple[Positive, Positive, Positive], _alike] = (1.0, 1.0, 1.0)  # range: what pretrained
     # weights expect; it is folded into their first layer, pixels stay pixels
@@ -71,7 +72,7 @@ class TransformConfig(Settings):
                 f"crop_size={self.crop_size} is larger than side_size={self.side_size}; enlarge side_size, or "
                 f"choose another crop"
             )
-        if self.crop in ("whole", "motion") and self.num_crops > 1:
+        if self.crop in ("whole", "motion", "both") and self.num_crops > 1:
             raise UsageError(
                 f"num_crops={self.num_crops}: crop={self.crop!r} gives one picture; choose num_crops=1, or "
                 f"crop='centre' or 'square'"
@@ -90,7 +91,8 @@ class TransformConfig(Settings):
 
     def one_view(self) -> "TransformConfig":
         """The same with one view of each clip, the middle one: what a board sees."""
-        return self.model_copy(update={"num_clips": 1, "num_crops": 1})
+        crop = "whole" if self.crop == "both" else self.crop
+        return self.model_copy(update={"num_clips": 1, "num_crops": 1, "mirror": False, "crop": crop})
 
     @classmethod
     def of(cls, frames: int, size: int) -> "TransformConfig":
@@ -109,6 +111,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mobilenet": {"side_size": 96, "crop_size": 96, "num_frames": 8},  # tsm-mobilenet on a board
     "mobilenet-wide": {"side_size": 144, "crop_size": 96, "num_frames": 8, "crop": "square"},  # room to vary
     "motion": {"side_size": 192, "crop_size": 96, "num_frames": 8, "crop": "motion"},  # where it moves
+    "both": {"side_size": 192, "crop_size": 96, "num_frames": 8, "crop": "both", "mirror": True},  # averaged
 }  # fmt: skip
 
 
@@ -161,18 +164,19 @@ def _channels_last(clip: Tensor) -> Frames:
 
 
 def evaluation_views(frames: Frames, config: TransformConfig) -> Frames:
-    """All views of a clip, (num_clips * num_crops, T, S, S, 3): the crops of the first in time, then the next.
+    """All views of a clip, (V, T, S, S, 3): the crops of the first in time, then the next, then their mirror images.
 
     Raises UsageError when there are fewer frames than `num_frames`.
     """
     boxes = crop_boxes(frames, config)
-    return np.stack(
+    views = np.stack(
         [
             view(frames, indices, box, config.crop_size)
             for indices in frame_indices(len(frames), config)
             for box in boxes
         ]
     )
+    return np.concatenate([views, views[:, :, :, ::-1]]) if config.mirror else views
 
 
 def training_view(
@@ -187,27 +191,28 @@ def training_view(
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         indices = _random_indices(len(frames), config)
-        clip = view(frames, indices, _random_box(region, config, augment), config.crop_size)
-        return _vary(clip, augment)
+        if config.crop == "both" and torch.rand(()) < 0.5:
+            region = Box(0, 0, *frames.shape[1:3])
+        squash = config.crop in ("whole", "both")  # as evaluation does; the motion's box is square anyway
+        box = _random_box(region, region.width / region.height if squash else 1.0, augment)
+        return _vary(view(frames, indices, box, config.crop_size), augment)
 
 
 def training_region(frames: Frames, config: TransformConfig) -> Box:
-    """Where training looks: the whole picture, or for crop="motion" the motion's box, wider by a quarter."""
-    if config.crop != "motion":
+    """Where training looks: the whole picture, or the motion's box, wider by a quarter.
+
+    With crop="both" it looks at the whole picture half of the time.
+    """
+    if config.crop not in ("motion", "both"):
         return Box(0, 0, *frames.shape[1:3])
     box = motion_box(frames)
     return _square(box, min(box.height * 5 // 4, *frames.shape[1:3]), frames.shape[1:3])
 
 
-def _random_box(region: Box, config: TransformConfig, augment: AugmentConfig) -> Box:
-    shape = (
-        region.width / region.height if config.crop == "whole" else 1.0
-    )  # whole: squashed as evaluation does
-    choose = v2.RandomResizedCrop(
-        config.crop_size,
-        scale=(augment.scale_min, 1.0),
-        ratio=(shape / augment.ratio, shape * augment.ratio),
-    )
+def _random_box(region: Box, shape: float, augment: AugmentConfig) -> Box:
+    """A part of `region`, about `shape` times as wide as high."""
+    ratio = (shape / augment.ratio, shape * augment.ratio)
+    choose = v2.RandomResizedCrop(8, scale=(augment.scale_min, 1.0), ratio=ratio)
     found = choose.make_params([torch.empty(1, region.height, region.width)])
     return Box(region.top + found["top"], region.left + found["left"], found["height"], found["width"])
 
@@ -281,13 +286,16 @@ def crop_boxes(frames: Frames, config: TransformConfig) -> list[Box]:
     """The boxes that evaluation looks at, all resized to crop_size.
 
     centre: crop_size x crop_size; square: as high as the shorter side; both in the middle, or with
-    num_crops=3 at both ends of the longer side as well. whole: all of it, squashed. motion: `motion_box`.
+    num_crops=3 at both ends of the longer side as well. whole: all of it, squashed. motion: `motion_box`. both: these
+    two.
     """
     height, width = frames.shape[1:3]
     if config.crop == "whole":
         return [Box(0, 0, height, width)]
     if config.crop == "motion":
         return [motion_box(frames)]
+    if config.crop == "both":
+        return [Box(0, 0, height, width), motion_box(frames)]
     side = config.crop_size if config.crop == "centre" else min(height, width)
     down, right = height - side, width - side
     middle = Box(down // 2, right // 2, side, side)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which frames, which box, which size: by hand-made clips whose every answer is known."""
 
-import time
 from typing import Any
 
 import numpy as np
@@ -55,7 +54,7 @@ def test_the_preset_course_is_the_table_of_the_course() -> None:
     assert config.model_dump() | {"clip_duration": round(config.clip_duration, 2)} == {
         "side_size": 256, "crop_size": 256, "num_frames": 32, "sampling_rate": 2, "frames_per_second": 30,
         "mean": (0.45, 0.45, 0.45), "std": (0.225, 0.225, 0.225), "slowfast_alpha": 4, "num_clips": 10,
-        "num_crops": 3, "sampling": "dense", "crop": "centre", "clip_duration": 2.13,
+        "num_crops": 3, "sampling": "dense", "crop": "centre", "clip_duration": 2.13, "mirror": False,
     }  # fmt: skip
 
 
@@ -187,7 +186,7 @@ def test_a_view_of_the_right_size_is_not_resampled_and_others_are_smooth() -> No
 def test_the_box_holds_what_moves(moving: tuple[int, int, int, int], noise: int) -> None:
     top, left, height, width = moving
     box = motion_box(walker(*moving, noise=noise))
-    assert box.height == box.width == pytest.approx(max(height, width, 29), abs=4)
+    assert box.height == box.width == pytest.approx(max(1.25 * 0.95 * max(height, width), 29), abs=5)
     middle = (box.top + box.height / 2, box.left + box.width / 2)
     assert middle[0] == pytest.approx(min(max(top + height / 2, box.height / 2), 72 - box.height / 2), abs=3)
     assert middle[1] == pytest.approx(min(max(left + width / 2, box.width / 2), 96 - box.width / 2), abs=3)
@@ -294,12 +293,24 @@ def test_training_on_motion_stays_around_it_and_whole_pictures_are_squashed() ->
     )
 
 
-def test_a_training_view_takes_less_than_ten_milliseconds() -> None:
-    config = TransformConfig(preset="mobilenet-wide")
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (30, 144, 192, 3), dtype=np.uint8)
-    training_view(frames, config, AugmentConfig(), 0)
-    started = time.process_time()
-    for seed in range(20):
-        training_view(frames, config, AugmentConfig(), seed)
-    assert (time.process_time() - started) / 20 < 0.010
+def test_both_looks_at_the_whole_picture_and_where_it_moves_and_their_mirror_images() -> None:
+    frames = np.random.default_rng(0).integers(0, 30, (9, 32, 48, 3), dtype=np.uint8)
+    frames[:, 4:12, 30:38] = np.arange(9, dtype=np.uint8)[:, None, None, None] * 25  # what moves
+    config = TransformConfig(side_size=32, crop_size=16, num_frames=3, crop="both", mirror=True)
+    views = evaluation_views(frames, config)
+    whole, motion = (
+        evaluation_views(frames, config.model_copy(update={"crop": crop, "mirror": False}))[0]
+        for crop in ("whole", "motion")
+    )
+    assert views.shape == (4, 3, 16, 16, 3)
+    assert (views == np.stack([whole, motion, whole[:, :, ::-1], motion[:, :, ::-1]])).all()
+    assert (evaluation_views(frames, config.one_view()) == whole).all()  # what a board sees
+    still = AugmentConfig(
+        scale_min=1, ratio=1, flip=0, gray=0, rotation=0, brightness=0, contrast=0, saturation=0
+    )
+    region = training_region(frames, config)
+    assert region.height < 32
+    seen = [training_view(frames, config, still, seed, region).mean() for seed in range(20)]
+    assert (
+        3 < sum(value > np.mean(seen) for value in seen) < 17
+    )  # brighter where it moves: sometimes the one, then the other
