@@ -58,7 +58,10 @@ def command(
     draw_bits(run / "bits.png", table["rows"])
     show(
         table,
-        [*_rows(table["rows"]), f"wrote {run}/folds.json, scores.csv, bits.png, threshold-*.json"],
+        [
+            *_rows(table["rows"]),
+            f"wrote {run}/folds.json, scores.csv, bits.png, errors-*.png, threshold-*.json",
+        ],
         json,
     )
 

@@ -15,16 +15,18 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json, write_text
 from framegate.quant import threshold
-from framegate.quant.clips import Clip
+from framegate.quant.clips import Clip, decode_all
 from framegate.quant.datasets import find_clips
 from framegate.quant.fit import Say, threads
 from framegate.quant.metrics import alarm_scores, binary_figures, class_targets, clip_logits
 from framegate.quant.networks import Network, NetworkConfig
+from framegate.quant.plots import draw_clips
 from framegate.quant.recipe import Recipe
 from framegate.quant.splits import kfold
 from framegate.quant.train import claim, examples_of, float_network, network_config, quantized_network, usable
 
 TABLE = "folds.json"
+ERRORS_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Train on all folds but one, score that one, for each fold and each of `precisions` ("float", or bits).
 
-    A fold's threshold is chosen on its training clips. Writes folds.json, scores.csv and, per precision, a
-    threshold.json that was chosen on the scores of all clips, each by the network that had not seen it. Returns
-    the content of folds.json: a row per precision, with intervals over the sources. Continues after an interruption;
-    `jobs` folds run at a time. Raises UsageError as `train` and `kfold` do.
+    A fold's threshold is chosen on its training clips. Writes folds.json, scores.csv and, per precision,
+    errors-BITS.png and a threshold-BITS.json that was chosen on the scores of all clips, each by the network that
+    had not seen it. Returns the content of folds.json: a row per precision, with intervals over the sources.
+    Continues after an interruption; `jobs` folds run at a time. Raises UsageError as `train` and `kfold` do.
     """
     found = find_clips(clips, source=recipe.source, only=recipe.only)
     config = network_config(recipe, found, clips)
@@ -70,6 +72,7 @@ def cross_validate(
     table = _table(config, splits, parts, precisions)
     for precision in precisions:
         _choose_threshold(run, config, splits, parts, precision)
+        _draw_errors(run, config, splits, parts, precision)
     write_text(run / "scores.csv", _scores(splits, parts, precisions))
     write_json(run / TABLE, table)
     return table
@@ -157,6 +160,30 @@ def _table(
             {"bits": precision, **binary_figures(scores, truth, sources, limits), "auc_of_folds": each}
         )
     return {"folds": len(splits), "clips": len(clips), "sources": len(set(sources)), "rows": rows}
+
+
+def _draw_errors(
+    run: Path, config: NetworkConfig, splits: Sequence[Fold], parts: Sequence[dict], precision: str
+) -> None:
+    """The clips on the wrong side of their fold's threshold, the farthest first."""
+    wrong = []
+    for fold, part in zip(splits, parts, strict=True):
+        margins = np.array(part[precision]["scores"]) - part[precision]["threshold"]
+        for clip, margin, positive in zip(fold.test, margins, truth_of(fold.test, config), strict=True):
+            if (margin >= 0) != positive:
+                wrong.append(
+                    (abs(margin), clip, f"{'missed' if positive else 'false alarm'} by {abs(margin):.1f}")
+                )
+    wrong.sort(key=lambda entry: -entry[0])
+    cases = [
+        (f"{clip.path.name}, {words}", decode_all([clip], config.transform, run / ".clips")[0].numpy())
+        for _, clip, words in wrong[:ERRORS_SHOWN]
+    ]
+    draw_clips(
+        run / f"errors-{precision}.png",
+        cases,
+        f"{len(wrong)} clips are on the wrong side at {precision} bits",
+    )
 
 
 def _choose_threshold(

@@ -81,6 +81,20 @@ def draw_bits(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         return _save(figure, path)
 
 
+def draw_clips(path: Path, cases: Sequence[tuple[str, np.ndarray]], title: str) -> Path:
+    """A strip of frames per clip, from captions and pixels (T, S, S, 3), uint8."""
+    with mpl.rc_context(_STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(9, 0.6 + 1.4 * max(1, len(cases))), layout="constrained")
+        figure.suptitle(title, fontweight="bold")
+        for axes, (caption, pixels) in zip(
+            figure.subplots(max(1, len(cases)), 1, squeeze=False).flat, cases, strict=False
+        ):
+            axes.imshow(np.concatenate(pixels, axis=1))
+            axes.set_title(caption, loc="left", fontsize=9, fontweight="normal")
+            axes.set_axis_off()
+        return _save(figure, path)
+
+
 def _bits_label(row: Mapping[str, Any]) -> str:
     bits = row["bits"] if row["bits"] == "float" else f"{row['bits']} bits"
     return f"{bits}\n{row['lut']:,} LUT" if row.get("lut") else bits

@@ -236,6 +236,7 @@ def test_folds_are_scored_by_networks_that_have_not_seen_them(binary: Path, tmp_
     for row in rows:
         folds[row["source"]].add(row["fold"])
     assert all(len(where) == 1 for where in folds.values())
+    assert (tmp_path / "folds" / "errors-4.png").is_file()
     network = load(tmp_path / "folds" / "fold1" / "w4a4.pt")
     scored = next(row for row in rows if row["fold"] == "1")
     clip = next(clip for clip in find_clips(binary) if str(clip.path) == scored["path"])
