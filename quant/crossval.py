@@ -58,6 +58,8 @@ def cross_validate(
     config = network_config(recipe, found, clips)
     if config.positive is None:
         raise UsageError("positive=None: the figures are those of an alarm; name its class with --positive")
+    for precision in precisions:
+        at_precision(config, precision)  # says what is wrong before hours of training
     claim(run, f"# clips: {clips.resolve()}, {folds} folds\n{recipe.toml()}")
     found = usable(found, config, run / ".clips", say)
     splits = [

@@ -24,7 +24,7 @@ act_bits = 8
 def test_a_run_can_be_evaluated(framegate: Callable, tmp_path: Path) -> None:
     clips = generate(tmp_path / "clips", 2, seed=0)
     (tmp_path / "options.toml").write_text(CONFIG)
-    options = ("--config", tmp_path / "options.toml", "--weight-bits", 3, "--positive", "conceal")
+    options = ("--recipe", tmp_path / "options.toml", "--weight-bits", 3, "--positive", "conceal")
     metrics = framegate("train", clips, "--run", tmp_path / "run", *options, "--json").json
     assert metrics["quantized"]["validation"]["precision"] == "w3a8"
     result = framegate(
