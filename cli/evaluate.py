@@ -73,7 +73,7 @@ def command(
     from framegate.quant import threshold as thresholds
     from framegate.quant.compare import compare, name_of, views_of
     from framegate.quant.datasets import find_clips
-    from framegate.quant.metrics import choose_for, clip_logits, report
+    from framegate.quant.metrics import choose_for, readable_logits, report
     from framegate.quant.networks import find, model_file
 
     if table or models:
@@ -90,7 +90,9 @@ def command(
     clip_list = find_clips(clips, source=source, only=only or ())
     limits = thresholds.given(threshold, config) if threshold else thresholds.of_model(model, config)
     transform = views_of(views, config.transform) if views else config.transform
-    values = clip_logits(loaded, clip_list, views=transform)
+    clip_list, values, broken = readable_logits(loaded, clip_list, transform)
+    for trouble in broken:
+        say(f"skipped {trouble}")
     if rule is not None:
         limits = choose_for(values, clip_list, config, rule)
     result = report(config, clip_list, values, model, limits) | {"views": name_of(transform)}

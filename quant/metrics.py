@@ -15,10 +15,10 @@ import torch
 from framegate.errors import UsageError
 from framegate.quant.bootstrap import DRAWS, Resample, interval, rates
 from framegate.quant.clips import Clip, decode_all, decode_views, seconds
-from framegate.quant.datasets import NORMAL
+from framegate.quant.datasets import NORMAL, frames_or_trouble, too_many
 from framegate.quant.networks import Network, NetworkConfig, logits
 from framegate.quant.threshold import Choice, Rule, Thresholds, alarms_of, choose, sweep
-from framegate.quant.transforms import TransformConfig
+from framegate.quant.transforms import TransformConfig, evaluation_views
 from sklearn import metrics as measure
 from torch import Tensor
 
@@ -298,6 +298,26 @@ def clip_logits(
     else:
         values = torch.stack([view_logits(network, decode_views(c.path, views, cache)) for c in clips])
     return finite(values, clips)
+
+
+def readable_logits(
+    network: Network, clips: Sequence[Clip], views: TransformConfig
+) -> tuple[list[Clip], Tensor, list[str]]:
+    """The clips that can be decoded, their logits (mean over `views`), and a sentence for each of the others.
+
+    Raises UsageError with the names when more than 5 % cannot, and as `clip_logits` does.
+    """
+    good, rows, broken = [], [], []
+    for clip in clips:
+        frames = frames_or_trouble(clip, views)
+        if isinstance(frames, str):
+            broken.append(frames)
+        else:
+            good.append(clip)
+            rows.append(view_logits(network, evaluation_views(frames, views)))
+    if trouble := too_many(broken, len(clips)):
+        raise UsageError(trouble if len(clips) > 1 else broken[0])
+    return good, finite(torch.stack(rows), good), broken
 
 
 def view_logits(network: Network, views: np.ndarray) -> Tensor:

@@ -30,3 +30,15 @@ def test_an_unknown_model_lists_the_known_ones(framegate: Callable, tmp_path: Pa
     result = framegate("evaluate", "--clips", tmp_path, "--model", "tsm-huge")
     assert result.code == 2
     assert "'tsm-huge' does not come with framegate; choose one of ['tsm-lite'" in result.err
+
+
+def test_a_few_unreadable_clips_are_named_and_skipped(framegate: Callable, tmp_path: Path) -> None:
+    clips = generate(tmp_path / "clips", 4, seed=0)
+    (clips / "take" / "00001.mp4").write_bytes(b"no video")
+    result = framegate("evaluate", "--clips", clips, "--json")
+    assert result.json["clips"] == 19
+    assert "00001.mp4: not a readable video" in result.err
+    (clips / "look" / "00001.mp4").write_bytes(b"")
+    result = framegate("evaluate", "--clips", clips)
+    assert result.code == 2
+    assert "2 of 20 clips cannot be used, more than 5%" in result.err
