@@ -32,6 +32,7 @@ def again(path: Path, target: Path, side: int, crf: int) -> Path:
         stream = container.add_stream("libx264", rate=12, options={"crf": str(crf)})
         stream.height, stream.width = (length // 2 * 2 for length in frames.shape[1:3])
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # several threads on a busy machine may write other files
         for frame in frames:
             picture = np.ascontiguousarray(frame[: stream.height, : stream.width])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
