@@ -8,6 +8,7 @@ import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
 from framegate.files import write_json
+from framegate.options import Only, Source
 
 EPILOG = (
     "Example: `framegate crossvalidate clips --recipe shoplifting --weights vww_96.h5 --run folds --jobs 2`"
@@ -19,12 +20,8 @@ def command(
     run: Annotated[Path, typer.Option(help="Folder to write; an interrupted run continues there.")],
     recipe: Annotated[str, typer.Option(help="shoplifting, course, or a TOML file.")] = "shoplifting",
     weights: Annotated[str | None, typer.Option(help="Pretrained weights to start from.")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Pattern with one group that finds a clip's source in its path.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Take this class only; may be given several times.")
-    ] = None,
+    source: Source = None,
+    only: Only = None,
     folds: Annotated[int, typer.Option(help="How many; by source, stratified by class.")] = 5,
     bits: Annotated[
         str, typer.Option(help="Bits of weights and activations, several separated by commas; or float.")
@@ -49,7 +46,7 @@ def command(
         "threads": threads,
         "weights": weights,
         "source": source,
-        "only": tuple(only) if only else None,
+        "only": only,
     }
     settings = Recipe.find(recipe).override(options, {})
     table = cross_validate(settings, clips, run, folds, bits.split(","), jobs, say)
@@ -69,6 +66,7 @@ def command(
 def _with_areas(table: dict, run: Path, target: str, rate: str) -> dict:
     """The table with lut, ff, bram, dsp of each precision (cost model); None where it cannot be compiled."""
     from framegate.pipeline import compile_model
+    from framegate.quant.crossval import TABLE
 
     rows = []
     for row in table["rows"]:
@@ -84,7 +82,7 @@ def _with_areas(table: dict, run: Path, target: str, rate: str) -> dict:
                 say(f"{name}: no hardware for {target}: {error}")
         rows.append(row | area)
     table = table | {"target": target, "rate": rate, "rows": rows}
-    write_json(run / "folds.json", table)
+    write_json(run / TABLE, table)
     return table
 
 

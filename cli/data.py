@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from framegate.console import Json, print_tables, progress, say, show
+from framegate.options import Only, Source
 from rich.table import Table
 
 app = typer.Typer(help="Make a folder of synthetic clips, or check one of your own.", no_args_is_help=True)
@@ -37,8 +38,8 @@ def check(
     ],
     folds: Annotated[int | None, typer.Option(min=2, help="Fold them by source, as training would.")] = None,
     splits: Annotated[Path | None, typer.Option(help="List with path,split: the parts to compare.")] = None,
-    source: Annotated[str | None, typer.Option(help="Pattern with one group: the source in a path.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Take this class only; may be repeated.")] = None,
+    source: Source = None,
+    only: Only = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames that a network will need of each clip.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
     json: Json = False,

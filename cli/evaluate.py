@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
+from framegate.options import Only, Source
 
 EPILOG = "Example: `framegate evaluate --clips my_clips --model run/checkpoint.pt --plots run/evaluation`"
 CHOOSE, LOOK = "Choose the threshold on these clips", "What to look at"
@@ -20,12 +21,8 @@ def command(
     model: Annotated[
         str, typer.Option(help="A checkpoint.pt, or the name of a built-in network.")
     ] = "tsm-lite",
-    source: Annotated[
-        str | None, typer.Option(help="Pattern with one group that finds a clip's source in its path.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Take this class only; may be given several times.")
-    ] = None,
+    source: Source = None,
+    only: Only = None,
     threshold: Annotated[
         str | None, typer.Option(help="A threshold.json, or a probability; by default what is kept with it.")
     ] = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
+from framegate.options import Only, Source
 
 EPILOG = "Example: `framegate train clips --run run --positive conceal --test test_clips`"
 
@@ -20,12 +21,8 @@ def command(
         str | None, typer.Option(help="Pretrained weights to start from: a Keras .h5 or a torch checkpoint.")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Folder of clips to measure on at the end.")] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Pattern with one group that finds a clip's source in its path.")
-    ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="Take this class only; may be given several times.")
-    ] = None,
+    source: Source = None,
+    only: Only = None,
     model: Annotated[str | None, typer.Option(help="tsm-lite, tsn-lite or tsm-mobilenet.")] = None,
     positive: Annotated[str | None, typer.Option(help="The class that raises the alarm.")] = None,
     labels: Annotated[
@@ -68,7 +65,7 @@ def command(
     options = {
         "float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "batch": batch, "seed": seed,
         "threads": threads, "accelerator": accelerator, "devices": devices, "nodes": nodes, "weights": weights,
-        "patience": patience, "validation": validation, "source": source, "only": tuple(only) if only else None,
+        "patience": patience, "validation": validation, "source": source, "only": only,
     }  # fmt: skip
     settings = Recipe.find(recipe) if recipe is not None else Recipe()
     metrics = train(settings.override(options, network), clips, run, test, say)

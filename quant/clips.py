@@ -97,32 +97,28 @@ def _open(entry: Path, side: int) -> Frames | None:
 
 
 def _decode(path: Path, side: int) -> Frames:
-    frames = np.empty(_shape(path, side), np.uint8)
-    for place, frame in zip(frames, _upright(path, side), strict=True):
-        place[:] = frame
-    return frames
+    return np.stack(list(_upright(path, side)))
 
 
 def _decode_to(file: IO[bytes], path: Path, side: int) -> None:
     """Frame by frame: a long video need not fit into memory, and a full disk is an error here, not a signal."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": _shape(path, side)}
-    np.lib.format.write_array_header_1_0(file, header)
+    count = 0
     for frame in _upright(path, side):
+        if not count:
+            _write_header(file, 0, frame)  # files do not know their number of frames
         file.write(frame.tobytes())
+        count += 1
+    file.seek(0)
+    _write_header(file, count, frame)  # NumPy leaves room for the number to grow
 
 
-def _shape(path: Path, side: int) -> tuple[int, int, int, int]:
-    """Frames, height and width that `_upright` gives, and 3. Files do not know their number of frames."""
-    with _pictures(path) as pictures:
-        first = next(pictures, None)
-        if first is None:
-            raise UsageError(f"{path}: no frame can be decoded; {REPAIR}")
-        width, height = _wide_size(first, side)
-        height, width = (width, height) if _turns(first) % 2 else (height, width)
-        return 1 + sum(1 for _ in pictures), height, width, 3
+def _write_header(file: IO[bytes], count: int, frame: Frames) -> None:
+    shape = (count, *frame.shape)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
 
 
 def _upright(path: Path, side: int) -> Iterator[Frames]:
+    """Every frame, at least one. Raises UsageError when there is none."""
     scaler = VideoReformatter()
     with _pictures(path) as pictures:
         size = None
@@ -130,6 +126,8 @@ def _upright(path: Path, side: int) -> Iterator[Frames]:
             size = size or (*_wide_size(picture, side), _turns(picture))
             small = scaler.reformat(picture, *size[:2], format="rgb24", interpolation="AREA").to_ndarray()
             yield np.rot90(small, size[2])
+        if size is None:
+            raise UsageError(f"{path}: no frame can be decoded; {REPAIR}")
 
 
 def missing_frames(path: Path, count: int) -> str | None:

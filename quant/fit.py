@@ -30,7 +30,7 @@ from framegate.quant.transforms import (
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 from torchmetrics.functional.classification import binary_auroc, multiclass_auroc
 
 Say = Callable[[str], None]
@@ -115,7 +115,9 @@ def fit(
     trainer.fit(
         module,
         _loader(examples, module, recipe),
-        DataLoader(_Plain(validation), batch_size=recipe.batch) if validation is not None else None,
+        DataLoader(TensorDataset(validation.plain, validation.targets), batch_size=recipe.batch)
+        if validation is not None
+        else None,
         ckpt_path=resume if resume.is_file() else None,
         weights_only=False,
     )
@@ -280,19 +282,6 @@ class _Varied(Dataset):
         seed, index = key
         view = self.examples.varied(index, self.recipe.augment, seed_of(seed, index))
         return view, self.examples.targets[index], index
-
-
-class _Plain(Dataset):
-    """Clips as evaluation sees them: pixels (T, S, S, 3), target."""
-
-    def __init__(self, examples: Examples) -> None:
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples.clips)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.examples.plain[index], self.examples.targets[index]
 
 
 class _Order(Sampler[tuple[int, int]]):

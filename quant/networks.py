@@ -13,7 +13,6 @@ import torch
 from framegate.errors import UsageError
 from framegate.files import whole
 from framegate.quant import mobilenet
-from framegate.quant.layers import CALIBRATION_STEPS as CALIBRATION_STEPS
 from framegate.quant.layers import (
     Bias,
     FrameGather,

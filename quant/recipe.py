@@ -4,7 +4,7 @@
 import json
 import tomllib
 from collections.abc import Iterator
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,6 @@ from framegate.quant.settings import Settings
 from framegate.quant.transforms import AugmentConfig
 from pydantic import Field
 
-Epochs = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -29,8 +28,8 @@ class Recipe(Settings):
     freeze: bool = False  # only the head learns
     optimizer: Literal["adamw", "adam"] = "adamw"
     schedule: Literal["onecycle", "constant"] = "onecycle"
-    float_epochs: Annotated[int, Field(ge=1)] = 30
-    quantized_epochs: Annotated[int, Field(ge=1)] = 24
+    float_epochs: Count = 30
+    quantized_epochs: Count = 24
     batch: Count = 32  # clips
     float_rate: Annotated[float, Field(gt=0)] = 6e-3  # peak learning rates
     quantized_rate: Annotated[float, Field(gt=0)] = 4e-3
@@ -61,7 +60,8 @@ class Recipe(Settings):
             for entry in (files("framegate.quant") / "recipes").iterdir()
         }
         if name_or_file in known:
-            return cls(**tomllib.loads(known[name_or_file].read_text()))
+            with as_file(known[name_or_file]) as path:
+                return cls.read(path)
         if not Path(name_or_file).suffix:
             raise UsageError(
                 f"recipe {name_or_file!r} does not come with framegate; choose one of {sorted(known)}, or give a "

@@ -15,7 +15,7 @@ from framegate.quant.check import one_source_per_scene
 from framegate.quant.clips import Clip, wide_frames
 from framegate.quant.datasets import NORMAL, find_clips, in_two_classes, labels_of, readable, require_classes
 from framegate.quant.fit import Examples, Phase, Say, calibrate, fit, threads
-from framegate.quant.metrics import class_scores, class_targets, clip_logits, evaluate
+from framegate.quant.metrics import alarm_cases, class_targets, clip_logits, report
 from framegate.quant.networks import Network, NetworkConfig, load, save, start_from
 from framegate.quant.recipe import Recipe
 from framegate.quant.splits import hold_out
@@ -46,7 +46,8 @@ def train(
         validation = examples_of(held_out, goal, run / ".clips") if held_out else None
         baseline = float_network(recipe, goal, examples, validation, run, say)
         network = quantized_network(recipe, goal, baseline, examples, validation, run / "checkpoint.pt", say)
-        metrics = _report(baseline, network, validation or examples, held_out, test, run)
+        chosen_on, name = (held_out, "validation") if held_out else (fitting, "training")
+        metrics = _report(baseline, network, chosen_on, name, test, run)
     write_json(run / "metrics.json", metrics)
     shutil.rmtree(run / ".resume", ignore_errors=True)
     shutil.rmtree(run / ".clips", ignore_errors=True)
@@ -165,39 +166,32 @@ def claim(run: Path, text: str) -> None:
 
 
 def _report(
-    baseline: Network,
-    network: Network,
-    examples: Examples,
-    held_out: Sequence[Clip],
-    test: Path | None,
-    run: Path,
+    baseline: Network, network: Network, chosen_on: Sequence[Clip], name: str, test: Path | None, run: Path
 ) -> dict[str, Any]:
-    """Choose the thresholds on `examples` (validation clips if there are any), write them, measure both networks."""
-    config = network.config
-    chosen = choose_thresholds(network, examples, run / ".clips")
+    """Choose the thresholds on the labelled clips `chosen_on`, called `name`, write them, measure both networks."""
+    cache = run / ".clips"
+    values = clip_logits(network, chosen_on, cache)
+    chosen = _thresholds(values, chosen_on, network.config)
     if chosen:
-        threshold.save(run / threshold.FILE, config, chosen)
-    sets = {"validation": list(held_out)} if held_out else {"training": list(examples.clips)}
-    if test is not None:
-        sets["test"] = find_clips(test)
+        threshold.save(run / threshold.FILE, network.config, chosen)
+    sets = {name: chosen_on} | ({"test": find_clips(test)} if test is not None else {})
     metrics: dict[str, Any] = {}
     for precision, measured in (("float", baseline), ("quantized", network)):
-        metrics[precision] = {
-            name: evaluate(measured, clips, str(run), chosen, run / ".clips") for name, clips in sets.items()
-        }
-        for figures in metrics[precision].values():
-            del figures["predictions"]
+        metrics[precision] = {}
+        for place, clips in sets.items():
+            known = measured is network and place == name
+            found = values if known else clip_logits(measured, clips, cache)
+            metrics[precision][place] = report(measured.config, clips, found, str(run), chosen)
+            del metrics[precision][place]["predictions"]
     return metrics
 
 
-def choose_thresholds(network: Network, examples: Examples, cache: Path) -> dict[str, threshold.Choice]:
+def _thresholds(
+    values: torch.Tensor, clips: Sequence[Clip], config: NetworkConfig
+) -> dict[str, threshold.Choice]:
     """The threshold of the best F1 for each alarm that has clips of both sides."""
-    config = network.config
-    scores = class_scores(clip_logits(network, examples.clips, cache), config)
-    chosen = {}
-    for name in threshold.alarms_of(config):
-        k = config.classes.index(name)
-        truth = (examples.targets[:, k] > 0 if examples.targets.ndim == 2 else examples.targets == k).numpy()
-        if truth.any() and not truth.all():
-            chosen[name] = threshold.choose(threshold.sweep(scores[:, k], truth), threshold.Rule())
-    return chosen
+    return {
+        name: threshold.choose(threshold.sweep(scores, truth), threshold.Rule())
+        for name, (scores, truth) in alarm_cases(values, clips, config).items()
+        if truth.any() and not truth.all()
+    }
