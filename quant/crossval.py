@@ -3,11 +3,13 @@
 
 import csv
 import io
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ def cross_validate(
     if jobs == 1:
         parts = [work(fold) for fold in splits]
     else:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        with workers(jobs) as pool:
             parts = list(pool.map(work, splits))
     table = _table(config, splits, parts, precisions)
     for precision in precisions:
@@ -99,6 +101,22 @@ def run_fold(
                 network = quantized_network(recipe, goal, baseline, examples, None, file, say_so)
             write_json(_file(fold, precision), _measure(network, fold, cache))
     return {precision: read_json(_file(fold, precision), "delete it") for precision in precisions}
+
+
+def workers(jobs: int) -> ProcessPoolExecutor:
+    """Processes for folds; they end when this one is killed, though a fold may have an hour to go."""
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _end_with_parent)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def at_precision(config: NetworkConfig, precision: str) -> NetworkConfig:

