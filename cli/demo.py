@@ -2,14 +2,19 @@
 """`framegate demo`: everything, on a network that comes with the package."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from framegate.console import Json, say, show
 
-EPILOG = "Example: `framegate demo --no-bitstream --json`"
+if TYPE_CHECKING:
+    from framegate.quant.clips import Clip
+
+EPILOG = (
+    "Example: `framegate demo --no-bitstream --json`, `framegate demo --model shoplifting --clips my_clips`"
+)
 CLIPS_PER_CLASS = 8
 IN_HARDWARE = 5  # clips that are simulated, beside one of noise
 
@@ -18,7 +23,9 @@ def command(
     build: Annotated[Path, typer.Option(help="Folder to write; an interrupted run continues there.")] = Path(
         "build/demo"
     ),
-    model: Annotated[str, typer.Option(help="A built-in network.")] = "tsm-lite",
+    model: Annotated[
+        str, typer.Option(help="A built-in network (tsm-lite, shoplifting), or a checkpoint.pt.")
+    ] = "tsm-lite",
     target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
     rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max".')] = "1000",
     clips: Annotated[Path | None, typer.Option(help="Your own clips instead of synthetic ones.")] = None,
@@ -28,11 +35,10 @@ def command(
     """Clips, hardware, verified simulation, bitstream and a report, in one go."""
     from framegate.pipeline import bitstream_build, compile_model, simulate_build
     from framegate.quant.datasets import find_clips
-    from framegate.quant.shop import demo_clips
     from framegate.rtl_sim.report import render_report
 
     started = time.monotonic()
-    found = find_clips(clips) if clips else demo_clips(build / "clips", CLIPS_PER_CLASS)
+    found = find_clips(clips) if clips else _synthetic(build / "clips", model)
     compiled = compile_model(model, build, target, rate, None, say)
     judgement = simulate_build(build, found, say, hardware_clips=IN_HARDWARE, noise=1)
     judgement.check()
@@ -60,3 +66,13 @@ def command(
         f"{result['seconds']} s",
     ]
     show(result, lines, json)
+
+
+def _synthetic(folder: Path, model: str) -> "list[Clip]":
+    """Clips of the synthetic shop; without their labels for a network of other classes."""
+    from framegate.quant.networks import find
+    from framegate.quant.shop import demo_clips
+
+    classes = set(find(model).config.classes)
+    clips = demo_clips(folder, CLIPS_PER_CLASS)
+    return [clip if classes.issuperset(clip.labels or ()) else replace(clip, labels=None) for clip in clips]

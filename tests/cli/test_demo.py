@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_simulate import small
+
+REAL = Path(__file__).parents[3] / "shared" / "data" / "retail"
+
 
 def test_everything_but_the_bitstream(framegate: Callable, tmp_path: Path) -> None:
     result = framegate("demo", "--no-bitstream", "--build", tmp_path, "--json")
@@ -26,6 +30,32 @@ def test_everything_but_the_bitstream(framegate: Callable, tmp_path: Path) -> No
     assert found["metrics"]["accuracy"] >= 0.85, "clips that the network never saw"
     assert Path(found["report"]).is_file()
     assert found["bitstream"] is None
+
+
+def test_synthetic_clips_for_a_network_of_other_classes(framegate: Callable, tmp_path: Path) -> None:
+    model = small(
+        tmp_path / "model.pt", classes=("shoplifting",), labels="independent", positive="shoplifting"
+    )
+    result = framegate("demo", "--model", model, "--no-bitstream", "--build", tmp_path / "build", "--json")
+    assert result.code == 0
+    assert result.json["bit_exact"]
+    assert result.json["metrics"] is None, "the clips' actions are none of its classes"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs the real clips in ../shared/data/retail")
+def test_the_detector_on_real_clips(framegate: Callable, tmp_path: Path) -> None:
+    for name in ("normal", "shoplifting"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        for file in sorted((REAL / name).iterdir())[:8]:
+            (tmp_path / "clips" / name / file.name).symlink_to(file)
+    options = ("--model", "shoplifting", "--clips", tmp_path / "clips", "--build", tmp_path / "build")
+    result = framegate("demo", *options, "--no-bitstream", "--json")
+    assert result.code == 0
+    times = result.json["latency_cycles"]
+    assert times["predicted"] == times["measured"]
+    assert times["jitter"] == 0
+    assert all(rung["mismatches"] == 0 for rung in result.json["ladder"] if rung["rung"] != "float")
+    assert result.json["metrics"]["auc"] >= 0.8, "it has seen these very clips"
 
 
 @pytest.mark.slow

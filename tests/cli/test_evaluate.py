@@ -29,7 +29,7 @@ def test_text_names_the_figures_and_the_first_clips(framegate: Callable, tmp_pat
 def test_an_unknown_model_lists_the_known_ones(framegate: Callable, tmp_path: Path) -> None:
     result = framegate("evaluate", "--clips", tmp_path, "--model", "tsm-huge")
     assert result.code == 2
-    assert "'tsm-huge' does not come with framegate; choose one of ['tsm-lite'" in result.err
+    assert "'tsm-huge' does not come with framegate; choose one of ['shoplifting'" in result.err
 
 
 def test_a_few_unreadable_clips_are_named_and_skipped(framegate: Callable, tmp_path: Path) -> None:

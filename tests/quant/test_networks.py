@@ -24,6 +24,7 @@ from framegate.quant.networks import (
     to_input,
 )
 from framegate.quant.shop import generate
+from framegate.quant.threshold import of_model
 
 Settled = Callable[[NetworkConfig], Network]
 
@@ -182,17 +183,24 @@ def test_checkpoints_of_others_and_damaged_ones_are_refused(tiny: NetworkConfig,
 
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(
-        UsageError, match=r"'tsm-huge' does not come with framegate; choose one of \['tsm-lite', "
+        UsageError, match=r"'tsm-huge' does not come with framegate; choose one of \['shoplifting', "
     ):
         find("tsm-huge")
 
 
-def test_the_builtin_networks_are_small_and_one_definition() -> None:
-    quantized, baseline = builtin("tsm-lite"), builtin("tsm-lite.float")
+@pytest.mark.parametrize(("name", "positive"), [("tsm-lite", "conceal"), ("shoplifting", "shoplifting")])
+def test_a_builtin_network_is_small_and_one_definition(name: str, positive: str) -> None:
+    quantized, baseline = builtin(name), builtin(f"{name}.float")
     assert quantized.config.as_float() == baseline.config
-    assert quantized.config.positive == "conceal"
+    assert quantized.config.precision == "w4a4"
+    assert quantized.config.positive == positive
     folder = Path(__file__).parents[2] / "quant" / "builtin"
-    assert sum(file.stat().st_size for file in folder.glob("*.pt")) < 1_000_000
+    assert all(file.stat().st_size < 1_000_000 for file in folder.glob(f"{name}*.pt"))
+
+
+def test_the_detector_brings_a_threshold_that_was_chosen_for_it() -> None:
+    choice = of_model("shoplifting", builtin("shoplifting").config)["shoplifting"]
+    assert choice.chosen_by == "best F1"
 
 
 def test_time_tells_take_from_put_back_and_tsn_has_none(tmp_path: Path) -> None:
