@@ -2,15 +2,12 @@
 """`framegate demo`: everything, on a network that comes with the package."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
-
-if TYPE_CHECKING:
-    from framegate.quant.clips import Clip
 
 EPILOG = (
     "Example: `framegate demo --no-bitstream --json`, `framegate demo --model shoplifting --clips my_clips`"
@@ -35,10 +32,11 @@ def command(
     """Clips, hardware, verified simulation, bitstream and a report, in one go."""
     from framegate.pipeline import bitstream_build, compile_model, simulate_build
     from framegate.quant.datasets import find_clips
+    from framegate.quant.shop import demo_clips
     from framegate.rtl_sim.report import render_report
 
     started = time.monotonic()
-    found = find_clips(clips) if clips else _synthetic(build / "clips", model)
+    found = find_clips(clips) if clips else demo_clips(build / "clips", CLIPS_PER_CLASS)
     compiled = compile_model(model, build, target, rate, None, say)
     judgement = simulate_build(build, found, say, hardware_clips=IN_HARDWARE, noise=1)
     judgement.check()
@@ -66,13 +64,3 @@ def command(
         f"{result['seconds']} s",
     ]
     show(result, lines, json)
-
-
-def _synthetic(folder: Path, model: str) -> "list[Clip]":
-    """Clips of the synthetic shop; without their labels for a network of other classes."""
-    from framegate.quant.networks import find
-    from framegate.quant.shop import demo_clips
-
-    classes = set(find(model).config.classes)
-    clips = demo_clips(folder, CLIPS_PER_CLASS)
-    return [clip if classes.issuperset(clip.labels or ()) else replace(clip, labels=None) for clip in clips]

@@ -222,7 +222,7 @@ def _judgement(
         clips=[
             {
                 "path": str(clip.path),
-                "label": clip.label,
+                "label": _label(dataflow, clip),
                 "logits": dict(zip(dataflow.classes, row.tolist(), strict=True)),
                 "predicted": _said(dataflow, int(winner), alarms),
                 "alarms": [name for name, on in zip(dataflow.thresholds, alarms, strict=True) if on],
@@ -233,6 +233,15 @@ def _judgement(
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
         thresholds=dataflow.thresholds,
     )
+
+
+def _label(dataflow: Dataflow, clip: Clip) -> str | None:
+    """The clip's label by the network's names: lists may say 1 for its alarm, and 0 for none."""
+    names = {
+        "1": (dataflow.network or {}).get("positive"),
+        "0": NORMAL if _decide(dataflow).independent else None,
+    }
+    return names.get(clip.label or "") or clip.label
 
 
 def _said(dataflow: Dataflow, winner: int, alarms: np.ndarray) -> str:

@@ -13,6 +13,7 @@ from framegate.errors import UsageError
 from framegate.files import read_json, write_text
 from framegate.quant import evaluation
 from framegate.quant.clips import decode, spread
+from framegate.quant.datasets import NORMAL
 from framegate.quant.threshold import Choice
 from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
@@ -38,7 +39,9 @@ def render_report(build: Path, evaluated: Path | None = None) -> Path:
     html = _template().render(
         model=verdict.get("model", build.resolve().name),
         cards=[_exactness(verdict), _latency(verdict, latency), *_closure(flows)],
-        clips=[_strip(clips[index]) for index in spread([clip["label"] for clip in clips], STRIP_CLIPS)],
+        clips=[
+            _strip(clips[index], verdict) for index in spread([clip["label"] for clip in clips], STRIP_CLIPS)
+        ],
         clips_left_out=max(0, len(clips) - STRIP_CLIPS),
         ladder=verdict.get("ladder", []),
         latency=latency,
@@ -126,8 +129,9 @@ def _utilization(flow: Json) -> list[Json]:
     ]
 
 
-def _strip(clip: Json) -> Json:
+def _strip(clip: Json, verdict: Json) -> Json:
     """A clip's pictures and scores; `trouble` tells why there are no pictures."""
+    logits, thresholds = clip["logits"], verdict.get("thresholds", {})
     pictures, trouble = [], ""
     try:
         pictures = [_picture(frame) for frame in decode(Path(clip["path"]), STRIP_FRAMES, _THUMBNAIL)]
@@ -135,10 +139,11 @@ def _strip(clip: Json) -> Json:
         trouble = str(error)
     return {
         "name": Path(clip["path"]).name,
-        "label": clip.get("label"),
+        "label": clip["label"],
         "predicted": clip["predicted"],
         "alarms": clip.get("alarms", []),
-        "scores": _scores(clip["logits"]),
+        "right": _right(clip["label"], clip["predicted"], verdict["classes"]),
+        "scores": _independent_scores(logits) if thresholds.keys() >= logits.keys() else _scores(logits),
         "pictures": pictures,
         "trouble": trouble,
     }
@@ -149,6 +154,22 @@ def _picture(frame: Any) -> str:
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _right(label: str | None, predicted: str, classes: list[str]) -> bool | None:
+    """Whether the network said what the label says; None where it does not know the label."""
+    if label is None:
+        return None
+    wanted, said = set(label.split("|")) - {"", NORMAL}, set(predicted.split("+")) - {NORMAL}
+    return wanted == said if wanted <= set(classes) else None
+
+
+def _independent_scores(logits: dict[str, float]) -> list[Json]:
+    """Sigmoid of each logit, in percent: every class has its own threshold."""
+    return [
+        {"name": name, "logit": logit, "percent": 100 * Choice(logit).probability}
+        for name, logit in logits.items()
+    ]
 
 
 def _scores(logits: dict[str, float]) -> list[Json]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`framegate demo`: the whole chain on the built-in network."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -44,10 +45,13 @@ def test_synthetic_clips_for_a_network_of_other_classes(framegate: Callable, tmp
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the real clips in ../shared/data/retail")
 def test_the_detector_on_real_clips(framegate: Callable, tmp_path: Path) -> None:
-    for name in ("normal", "shoplifting"):
-        (tmp_path / "clips" / name).mkdir(parents=True)
+    (tmp_path / "clips").mkdir()
+    rows = ["path,label"]
+    for label, name in enumerate(("normal", "shoplifting")):
         for file in sorted((REAL / name).iterdir())[:8]:
-            (tmp_path / "clips" / name / file.name).symlink_to(file)
+            (tmp_path / "clips" / file.name).symlink_to(file)
+            rows.append(f"{file.name},{label}")
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(rows) + "\n")
     options = ("--model", "shoplifting", "--clips", tmp_path / "clips", "--build", tmp_path / "build")
     result = framegate("demo", *options, "--no-bitstream", "--json")
     assert result.code == 0
@@ -56,6 +60,8 @@ def test_the_detector_on_real_clips(framegate: Callable, tmp_path: Path) -> None
     assert times["jitter"] == 0
     assert all(rung["mismatches"] == 0 for rung in result.json["ladder"] if rung["rung"] != "float")
     assert result.json["metrics"]["auc"] >= 0.8, "it has seen these very clips"
+    verdict = json.loads((tmp_path / "build" / "verdict.json").read_text())
+    assert {clip["label"] for clip in verdict["clips"]} == {"normal", "shoplifting"}
 
 
 @pytest.mark.slow

@@ -164,6 +164,22 @@ def test_clips_show_their_frames_and_scores(tmp_path: Path) -> None:
     assert "No pictures: " in page
 
 
+def test_independent_classes_have_each_their_own_score(tmp_path: Path) -> None:
+    strip = {"path": "gone.mp4", "logits": {"theft": 0.0}}
+    clips = [
+        {**strip, "label": "normal", "predicted": "theft"},
+        {**strip, "label": "theft", "predicted": "theft"},
+        {**strip, "label": "walking", "predicted": "theft"},
+    ]
+    page = report(
+        tmp_path / "build", verdict=verdict(classes=["theft"], thresholds={"theft": 0.0}, clips=clips)
+    )
+    assert page.count("50 %") == 3, "the sigmoid of each logit: a softmax of one class is always 100 %"
+    assert '<span class="wrong">· normal, seen as theft' in page
+    assert '<span class="right">· theft' in page
+    assert '<span class="soft">· walking, not a class of the network' in page
+
+
 def test_confusion_and_metrics(tmp_path: Path) -> None:
     confusion = {"classes": ["take", "conceal"], "matrix": [[17, 3], [1, 19]]}
     page = report(tmp_path / "build", verdict=verdict(confusion=confusion, metrics={"auc": 0.9712}))
