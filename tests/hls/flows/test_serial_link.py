@@ -12,6 +12,7 @@ FLOWS = Path(flows.__file__).parent
 HERE = Path(__file__).parent
 
 
+@pytest.mark.usefixtures("icarus")
 @pytest.mark.parametrize("pixel_bits", [8, 24])
 def test_pixels_arrive_decisions_return_and_losses_are_told(tmp_path: Path, pixel_bits: int) -> None:
     (tmp_path / "weights.hex").write_text("".join(f"{7 * i + 3:05x}\n" for i in range(1024)))
