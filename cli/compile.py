@@ -25,18 +25,23 @@ def command(
         str | None,
         typer.Option(help="A threshold.json, or a probability; by default what is kept with the model."),
     ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Run for ever: a score per frame, cleared by a pin; no look ahead."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
     from framegate.pipeline import compile_model
 
-    report = compile_model(model, build, target, rate, clock, say, threshold)
+    report = compile_model(model, build, target, rate, clock, say, threshold, stream)
     lines = [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
         f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
         f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
         f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP",
+        *([f"runs for ever: each score is of the last {report.window} frames"] if report.window else []),
         *(f"alarm of {name} from logit {logit:g}" for name, logit in report.thresholds.items()),
         f"wrote {report.rtl}",
     ]

@@ -43,11 +43,12 @@ def compile_model(
     clock_mhz: float | None,
     say: Callable[[str], None],
     threshold: str | None = None,
+    stream: bool = False,
 ) -> CompileReport:
     """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
 
     `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
-    None for those kept with the model. Raises UsageError for a wrong option, an unsupported layer, or a design
+    None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only. Raises UsageError for a wrong option, an unsupported layer, or a design
     that does not fit.
     """
     board = load_target(target)
@@ -59,10 +60,10 @@ def compile_model(
     steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
     steps.run(
         "compile",
-        [build / HARDWARE, board.model_dump_json(), str(frames_per_second), str(clock), str(limits)],
+        [build / HARDWARE, board.model_dump_json(), str(frames_per_second), str(clock), str(limits), str(stream)],
         [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
         lambda: compile_hardware(
-            build, board, frames_per_second=frames_per_second, clock_mhz=clock, thresholds=limits
+            build, board, frames_per_second=frames_per_second, clock_mhz=clock, thresholds=limits, stream=stream
         ),
     )
     return read_report(build)

@@ -12,6 +12,7 @@ from framegate.hls.folding import check_fit, fits, fold, total_cost
 from framegate.hls.kernels import Cost
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import Schedule, schedule
+from framegate.hls.streaming import endless
 from framegate.hls.targets import Target
 
 DATAFLOW, LATENCY, RTL, REPORT = "dataflow.json", "latency.json", "rtl", "compile.json"
@@ -37,6 +38,7 @@ class CompileReport:
     dsp: int
     rtl: str
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
+    window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
 
 
 def compile_hardware(
@@ -46,16 +48,20 @@ def compile_hardware(
     frames_per_second: float | None,
     clock_mhz: float,
     thresholds: Mapping[str, float] | None = None,
+    stream: bool = False,
     progress: Callable[[str], None] = lambda step: None,
 ) -> CompileReport:
     """Make dataflow.json, latency.json, rtl/ and compile.json in `build` from its hardware.onnx.
 
     `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. `thresholds`: of the
-    alarms, by class, in logits; 0 where there is none. Raises UsageError when a layer is not supported, the rate is
+    alarms, by class, in logits; 0 where there is none. `stream`: a design that runs for ever instead of taking clips.
+    Raises UsageError when a layer is not supported, the rate is
     out of reach or the design does not fit.
     """
     progress("dataflow")
     dataflow = read_dataflow(build / HARDWARE, thresholds)
+    if stream:
+        dataflow = endless(dataflow)
     complete, times = _design(dataflow, target, clock_mhz, frames_per_second, progress)
     progress("emission")
     rtl = emit(complete, times, build / RTL)
@@ -78,6 +84,7 @@ def compile_hardware(
         dsp=cost.dsp,
         rtl=str(rtl),
         thresholds=complete.thresholds,
+        window=complete.window,
     )
     write_json(build / REPORT, vars(report))
     return report

@@ -40,11 +40,16 @@ class Dataflow:
     links: tuple[Link, ...]
     network: dict[str, Any] = field(default_factory=dict)  # the network's own configuration
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
+    window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
 
     @property
     def result(self) -> Link:
         """The stream that leaves the design: it has no consumer inside."""
         return Link(self.kernels[-1].name, 0, "", 0)
+
+    def taken(self, clips: np.ndarray) -> np.ndarray:
+        """Clips (N, T, H, W, C) as the design takes them: whole, or if it runs for ever in steps of few frames."""
+        return clips.reshape(-1, *self.pixels.shape)
 
     def kernel(self, name: str) -> Kernel:
         """The kernel of that name."""
@@ -96,6 +101,7 @@ class Dataflow:
             "logit_scale": self.logit_scale,
             "network": self.network,
             "thresholds": self.thresholds,
+            "window": self.window,
             "pixels": asdict(self.pixels),
             "kernels": kernels,
             "links": links,
@@ -116,6 +122,7 @@ def load_dataflow(source: Path) -> Dataflow:
             links=tuple(Link(**entry) for entry in plain["links"]),
             network=plain["network"],
             thresholds=plain["thresholds"],
+            window=plain["window"],
         )
     except (KeyError, TypeError) as error:
         raise UsageError(

@@ -40,6 +40,8 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         model=dataflow.model,
         classes=dataflow.classes,
         frames=dataflow.pixels.frames,
+        window=dataflow.window,
+        pixel_beats=dataflow.pixels.beats_per_pixel,
         height=dataflow.pixels.height,
         width=dataflow.pixels.width,
         interval=times.initiation_interval,

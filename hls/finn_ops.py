@@ -17,6 +17,7 @@ from finn.custom_op.fpgadataflow.rtl import register_custom_op
 from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
 from finn.custom_op.fpgadataflow.vectorvectoractivation import VVAU as StockVVAU  # noqa: N811  FINN's name
 from framegate.hls import kernels
+from framegate.hls.pool_ops import ChannelMax, SumPool
 from framegate.hls.stream import Stream, bits_for
 from onnx import GraphProto, NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
@@ -28,7 +29,16 @@ from qonnx.transformation.base import Transformation
 DOMAIN = __name__
 RTL_DOMAIN = "finn.custom_op.fpgadataflow.rtl"  # the only one that FINN's builder takes RTL from
 
-__all__ = ["DOMAIN", "FrameGather", "FrameGather_rtl", "FrameMean", "SpecializeFrameGather", "datatype"]
+__all__ = [
+    "DOMAIN",
+    "ChannelMax",
+    "FrameGather",
+    "FrameGather_rtl",
+    "FrameMean",
+    "SpecializeFrameGather",
+    "SumPool",
+    "datatype",
+]
 
 Groups = tuple[tuple[int, int, int], ...]
 
@@ -39,12 +49,13 @@ def datatype(low: int, high: int) -> BaseDataType:
     return DataType[f"{'INT' if signed else 'UINT'}{bits}"]
 
 
-def gather(x: np.ndarray, groups: Groups, stride_t: int, axis: int) -> np.ndarray:
-    """Frames (T, …) to frames (ceil(T/stride_t), …); channels are on `axis`.
+def gather(x: np.ndarray, groups: Groups, stride_t: int, axis: int, outputs: int = 0) -> np.ndarray:
+    """Frames (T, …) to `outputs` frames (0: ceil(T/stride_t)); channels are on `axis`.
 
-    Each group (begin, end, frame offset) gives a range of channels; frames outside the clip are zero.
+    Output frame j holds, per group (begin, end, offset), these channels of frame j*stride_t + offset; frames
+    outside the clip are zero.
     """
-    source = np.arange(0, len(x), stride_t)
+    source = np.arange(outputs or -(-len(x) // stride_t)) * stride_t
     parts = []
     for begin, end, offset in groups:
         frames = source + offset
@@ -58,6 +69,9 @@ def gather(x: np.ndarray, groups: Groups, stride_t: int, axis: int) -> np.ndarra
 class FrameGather(HWCustomOp):
     """Output frame t: the channel ranges of `groups` from frames t*stride_t + offset, zero outside the clip.
 
+    There are `outputs` of them, 0 standing for ceil(frames/stride_t): a 3-D convolution of k_t taps that pads its clip by
+    p frames on both sides has the offsets -p … k_t-1-p and (frames + 2p - k_t)//stride_t + 1 outputs.
+
     In a network `frames` and `groups` (begin, end, offset, begin, …) say all. Between FINN's hardware nodes,
     `backend` is set and the stream attributes describe one clip in NHWC order.
     """
@@ -69,6 +83,7 @@ class FrameGather(HWCustomOp):
             "groups": ("ints", True, []),
             "stride_t": ("i", False, 1),
             "frames": ("i", True, 0),
+            "outputs": ("i", False, 0),
             "data_layout": ("s", False, "NCHW", {"NCHW", "NHWC"}),
             "ImgDim": ("ints", False, []),  # [H, W]
             "NumChannels": ("i", False, 0),
@@ -93,7 +108,7 @@ class FrameGather(HWCustomOp):
         if known is None:
             return self.onnx_node
         shape = list(known)
-        shape[0] = -(-shape[0] // self.get_nodeattr("stride_t"))
+        shape[0] = self._frames_out()
         shape[self.axis] = self._gathered()
         return self.make_const_shape_op(shape)
 
@@ -106,8 +121,9 @@ class FrameGather(HWCustomOp):
 
     def execute_node(self, context: dict[str, np.ndarray], graph: GraphProto) -> None:
         """Run on one clip, in either layout."""
+        stride_t, outputs = self.get_nodeattr("stride_t"), self.get_nodeattr("outputs")
         x = context[self.onnx_node.input[0]]
-        context[self.onnx_node.output[0]] = gather(x, self.groups, self.get_nodeattr("stride_t"), self.axis)
+        context[self.onnx_node.output[0]] = gather(x, self.groups, stride_t, self.axis, outputs)
 
     def verify_node(self) -> list[str]:
         """Nothing beyond the attribute types to verify."""
@@ -127,8 +143,7 @@ class FrameGather(HWCustomOp):
 
     def get_normal_output_shape(self, ind: int = 0) -> tuple[int, ...]:
         """(T, H, W, C)."""
-        frames, height, width, _ = self.get_normal_input_shape()
-        return -(-frames // self.get_nodeattr("stride_t")), height, width, self._gathered()
+        return self._frames_out(), *self.get_nodeattr("ImgDim"), self._gathered()
 
     def get_folded_input_shape(self, ind: int = 0) -> tuple[int, ...]:
         """(T, H, W, beats per pixel, SIMD)."""
@@ -147,9 +162,8 @@ class FrameGather(HWCustomOp):
         return self.get_instream_width()
 
     def get_exp_cycles(self) -> int:
-        """Cycles of a clip: one beat per cycle, and the last future frames that leave by themselves."""
-        _, height, width, beats, _ = self.get_folded_input_shape()
-        return int((self.get_nodeattr("frames") + self.kernel().lookahead) * height * width * beats)
+        """Cycles of a clip."""
+        return self.kernel().cycles_per_clip
 
     def bram_estimation(self, fpgapart: str) -> int:
         """18 Kib blocks for the frames that are kept."""
@@ -159,7 +173,7 @@ class FrameGather(HWCustomOp):
         """LUTs of the kernel."""
         return self.kernel().cost().lut
 
-    def kernel(self) -> kernels.FrameGather:
+    def kernel(self) -> kernels.Shift | kernels.FrameGather:
         """The hardware of this node. Raises UsageError when the kernel cannot do it."""
         frames, height, width, channels = self.get_normal_input_shape()
         kind = self.get_input_datatype()
@@ -172,7 +186,17 @@ class FrameGather(HWCustomOp):
             signed=kind.signed(),
             lanes=self.get_nodeattr("SIMD"),
         )
-        return kernels.FrameGather(name=self.onnx_node.name, input=stream, groups=self.groups)
+        return kernels.gather_kernel(
+            name=self.onnx_node.name,
+            input=stream,
+            groups=self.groups,
+            stride_t=self.get_nodeattr("stride_t"),
+            output_frames=self.get_normal_output_shape()[0],
+        )
+
+    def _frames_out(self) -> int:
+        frames, stride_t = self.get_nodeattr("frames"), self.get_nodeattr("stride_t")
+        return int(self.get_nodeattr("outputs") or -(-frames // stride_t))
 
     def _gathered(self) -> int:
         return sum(end - begin for begin, end, _ in self.groups)
@@ -195,14 +219,14 @@ class FrameGather_rtl(FrameGather, RTLBackend):  # noqa: N801  FINN finds the va
         top = self.get_verilog_top_module_name()
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         self.set_nodeattr("gen_top_module", top)
-        shutil.copy(Path(kernels.__file__).with_name("frame_gather.sv"), folder)
+        shutil.copy(Path(kernels.__file__).with_name(self._kernel_file()), folder)
         (folder / f"{top}.v").write_text(self._wrapper(top))
         self.set_nodeattr("ipgen_path", str(folder))
         self.set_nodeattr("ip_path", str(folder))
 
     def get_rtl_file_list(self, abspath: bool = False) -> list[str]:
         """The files that `generate_hdl` wrote, the kernel first."""
-        names = ["frame_gather.sv", f"{self.get_nodeattr('gen_top_module')}.v"]
+        names = [self._kernel_file(), f"{self.get_nodeattr('gen_top_module')}.v"]
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         return [str(folder / name) for name in names] if abspath else names
 
@@ -216,6 +240,9 @@ class FrameGather_rtl(FrameGather, RTLBackend):  # noqa: N801  FINN finds the va
         """Python by default, FINN's RTL simulation when `exec_mode` asks for it."""
         base = RTLBackend if self.get_nodeattr("exec_mode") == "rtlsim" else FrameGather
         base.execute_node(self, context, graph)
+
+    def _kernel_file(self) -> str:
+        return f"{self.kernel().instance().module}.sv"
 
     def _wrapper(self, top: str) -> str:
         instance = self.kernel().instance()

@@ -1,26 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folding: how many rows (PE) and columns (SIMD), or channels, each product works on per cycle."""
+"""Folding: how many rows (PE) and columns (SIMD), or channels, each layer works on per cycle."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import gcd
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Add, Cost, Depthwise, FrameGather, Kernel, MatVec, Stage, Width, Window
+from framegate.hls.kernels import (
+    Add,
+    Concat,
+    Cost,
+    Depthwise,
+    FrameGather,
+    Kernel,
+    MatVec,
+    Pool,
+    Shift,
+    Stage,
+    Width,
+    Window,
+)
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
 _NOTHING = Cost()
+_MOST_PIXEL_LANES = 16
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One choice for a window and its product."""
+    """One choice for a layer: a product or pool with the kernels before it that have its lanes, or a kernel that
+    sends more beats than it takes.
+    """
 
-    pe: int  # rows per cycle; for a depthwise product, which has as many as lanes, 1
-    simd: int  # lanes of the window
-    cycles: int  # per frame
+    lanes: int  # SIMD of a matrix product, channels per cycle of all others
+    pe: int  # rows per cycle of a matrix product, else 1
+    cycles: int  # per frame that enters the design
     cost: Cost
 
 
@@ -36,16 +52,12 @@ def fold(
     `reserve` is left free on `target`. Layers are independent once the interval is fixed, so enumerating their
     divisors is exact. Raises UsageError when the rate is out of reach or the network does not fit `target`.
     """
-    choices = {
-        kernel.name: _choices(dataflow, kernel)
-        for kernel in dataflow.kernels
-        if isinstance(kernel, MatVec | Depthwise)
-    }
+    choices = {layer[-1].name: _choices(dataflow, layer) for layer in _layers(dataflow)}
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        chosen = _cheapest(choices, interval, target)
-        folded = _connect(dataflow, chosen)
+        folded = _connect(dataflow, _cheapest(choices, interval, target))
+        _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
     intervals = sorted({choice.cycles for options in choices.values() for choice in options})
@@ -63,31 +75,59 @@ def total_cost(dataflow: Dataflow) -> Cost:
     return sum((kernel.cost() for kernel in dataflow.kernels), Cost())
 
 
-def _choices(dataflow: Dataflow, product: MatVec | Depthwise) -> list[Fold]:
-    """Every divisor pair of one layer, unfolded in `dataflow`, with what it takes."""
-    window = _window_of(dataflow, product)
-    rows = divisors(product.rows) if isinstance(product, MatVec) else [1]
+def _layers(dataflow: Dataflow) -> Iterator[list[Kernel]]:
+    """What is folded as one: the kernels that must have the same lanes, the last of which decides."""
+    for kernel in dataflow.kernels:
+        if isinstance(kernel, MatVec | Depthwise | Pool):
+            yield [*_tied(dataflow, kernel), kernel]
+        elif isinstance(kernel, Concat) or (isinstance(kernel, FrameGather) and not kernel.depthwise):
+            yield [kernel]
+
+
+def _tied(dataflow: Dataflow, kernel: Kernel) -> list[Kernel]:
+    """The window before a product, and the depthwise frame gather before that."""
+    producer = dataflow.links_into(kernel.name)[0].producer
+    if producer == PIXELS:
+        return []
+    before = dataflow.kernel(producer)
+    if isinstance(before, Window) or (isinstance(before, FrameGather) and before.depthwise):
+        return [*_tied(dataflow, before), before]
+    return []
+
+
+def _choices(dataflow: Dataflow, layer: list[Kernel]) -> list[Fold]:
+    """Every way to fold one layer, unfolded in `dataflow`, with what it takes."""
+    last = layer[-1]
+    frames = dataflow.pixels.frames
     found = []
-    for pe in rows:
-        for simd in divisors(window.input.channels):
-            folded_window, folded = _folded(window, product, pe, simd)
-            found.append(
-                Fold(pe, simd, folded_window.outputs[0].beats_per_frame, folded_window.cost() + folded.cost())
-            )
+    for pe in divisors(last.rows) if isinstance(last, MatVec) else [1]:
+        for lanes in divisors(_widest(layer)):
+            folded = _folded(layer, lanes, pe)
+            cycles = max(kernel.cycles_per_clip for kernel in folded)
+            cost = sum((kernel.cost() for kernel in folded), Cost())
+            found.append(Fold(lanes, pe, -(-cycles // frames), cost))
     return found
 
 
-def _folded(window: Window, product: MatVec | Depthwise, pe: int, simd: int) -> tuple[Window, Kernel]:
-    window = replace(window, input=replace(window.input, lanes=simd), repeat=window.repeat // pe)
-    if isinstance(product, Depthwise):
-        return window, replace(product, input=window.outputs[0])
-    return window, replace(product, input=window.outputs[0], pe=pe)
+def _widest(layer: list[Kernel]) -> int:
+    """The most lanes that a layer can have; all its divisors are possible as well."""
+    first = layer[0]
+    if isinstance(first, Concat):
+        return gcd(first.left.channels, first.right.channels)
+    if isinstance(first, FrameGather):
+        return gcd(first.input.channels, *(bound for group in first.groups for bound in group[:2]))
+    assert isinstance(first, Stage)
+    return layer[-1].channels if isinstance(layer[-1], Pool | Depthwise) else first.input.channels
 
 
-def _window_of(dataflow: Dataflow, product: Kernel) -> Window:
-    window = dataflow.kernel(dataflow.links_into(product.name)[0].producer)
-    assert isinstance(window, Window), f"{product.name} must read a window"
-    return window
+def _folded(layer: list[Kernel], lanes: int, pe: int) -> list[Kernel]:
+    """The layer with so many lanes."""
+    streams = [replace(stream, lanes=lanes) for stream in layer[0].inputs]
+    made: list[Kernel] = []
+    for kernel in layer:
+        made.append(_rebuilt(kernel, streams, pe if isinstance(layer[-1], MatVec) else None))
+        streams = list(made[-1].outputs)
+    return made
 
 
 def _check_rate(choices: Mapping[str, list[Fold]], interval: int, clock_mhz: float) -> None:
@@ -97,6 +137,17 @@ def _check_rate(choices: Mapping[str, list[Fold]], interval: int, clock_mhz: flo
             raise UsageError(
                 f"{name}: needs at least {least} cycles per frame, the rate leaves {interval}; ask for at most "
                 f"{int(clock_mhz * 1e6 / least)} frames/s at {clock_mhz:g} MHz"
+            )
+
+
+def _check_others(dataflow: Dataflow, interval: int, clock_mhz: float) -> None:
+    """Raise UsageError naming a kernel without a choice that is slower than the rate allows."""
+    for kernel in dataflow.kernels:
+        cycles = -(-kernel.cycles_per_clip // dataflow.pixels.frames)
+        if cycles > interval:
+            raise UsageError(
+                f"{kernel.name}: needs {cycles} cycles per frame, the rate leaves {interval}; ask for at most "
+                f"{int(clock_mhz * 1e6 / cycles)} frames/s at {clock_mhz:g} MHz"
             )
 
 
@@ -141,36 +192,64 @@ def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
 
     Pixels enter whole: all channels on one beat.
     """
-    dataflow = replace(dataflow, pixels=replace(dataflow.pixels, lanes=dataflow.pixels.channels))
-    simd = {_window_of(dataflow, dataflow.kernel(name)).name: fold for name, fold in folds.items()}
-    kernels: dict[str, Kernel] = {}
-    links: list[Link] = []
+    dataflow = replace(dataflow, pixels=replace(dataflow.pixels, lanes=_pixel_lanes(dataflow.pixels)))
+    fold_of = {
+        kernel.name: folds[layer[-1].name] for layer in _layers(dataflow) for kernel in layer
+    }  # also of the kernels that are tied to a product
+    wiring = _Wiring(dataflow)
     for kernel in dataflow.kernels:
-        feeds = dataflow.links_into(kernel.name)
-        offered = [_offered(dataflow, kernels, link) for link in feeds]
-        lanes = _lanes_wanted(kernel, offered, simd.get(kernel.name))
+        wiring.add(kernel, fold_of.get(kernel.name))
+    return replace(dataflow, kernels=tuple(wiring.kernels.values()), links=tuple(wiring.links)).check(
+        "folding"
+    )
+
+
+def _pixel_lanes(pixels: Stream) -> int:
+    """All channels on one beat, unless they are too many for pins."""
+    return max(lanes for lanes in divisors(pixels.channels) if lanes <= _MOST_PIXEL_LANES)
+
+
+@dataclass
+class _Wiring:
+    """The folded dataflow in the making."""
+
+    unfolded: Dataflow
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    links: list[Link] = field(default_factory=list)
+
+    def add(self, kernel: Kernel, fold: Fold | None) -> None:
+        """Append `kernel` behind what converts its inputs to the lanes that it wants."""
+        feeds = self.unfolded.links_into(kernel.name)
+        offered = [self._offered(link) for link in feeds]
+        lanes = _lanes_wanted(kernel, offered, fold)
         for slot, link in enumerate(feeds):
             producer, port = link.producer, link.port
             for step in _steps(offered[slot].lanes, lanes):
                 width = Width(name=_width_name(kernel, slot, step, lanes), input=offered[slot], lanes=step)
-                links.append(Link(producer, port, width.name, 0))
-                kernels[width.name] = width
+                self.links.append(Link(producer, port, width.name, 0))
+                self.kernels[width.name] = width
                 producer, port, offered[slot] = width.name, 0, width.outputs[0]
-            links.append(Link(producer, port, kernel.name, slot))
-        kernels[kernel.name] = _rebuilt(kernel, offered, simd.get(kernel.name), folds.get(kernel.name))
-    return replace(dataflow, kernels=tuple(kernels.values()), links=tuple(links)).check("folding")
+            self.links.append(Link(producer, port, kernel.name, slot))
+        self.kernels[kernel.name] = _rebuilt(kernel, offered, self._pe(kernel, fold))
+
+    def _offered(self, link: Link) -> Stream:
+        """What the already connected producer drives."""
+        if link.producer == PIXELS:
+            return self.unfolded.pixels
+        return self.kernels[link.producer].outputs[link.port]
+
+    def _pe(self, kernel: Kernel, fold: Fold | None) -> int | None:
+        """Rows per cycle of a matrix product, also for the window before it; None for any other kernel."""
+        if isinstance(kernel, Window) and not kernel.depthwise:
+            return fold.pe if fold else None
+        return fold.pe if fold and isinstance(kernel, MatVec) else None
 
 
-def _offered(dataflow: Dataflow, kernels: Mapping[str, Kernel], link: Link) -> Stream:
-    """What the already connected producer drives."""
-    return dataflow.pixels if link.producer == PIXELS else kernels[link.producer].outputs[link.port]
-
-
-def _lanes_wanted(kernel: Kernel, offered: list[Stream], fold_of_window: Fold | None) -> int:
-    if fold_of_window is not None:
-        return fold_of_window.simd
+def _lanes_wanted(kernel: Kernel, offered: list[Stream], fold: Fold | None) -> int:
+    if fold is not None:
+        return fold.lanes
     lanes = gcd(*(stream.lanes for stream in offered))
-    return kernel.lanes_for(lanes) if isinstance(kernel, FrameGather) else lanes
+    return kernel.lanes_for(lanes) if isinstance(kernel, Shift) else lanes
 
 
 def _steps(lanes: int, wanted: int) -> Iterator[int]:
@@ -187,15 +266,13 @@ def _width_name(kernel: Kernel, slot: int, step: int, lanes: int) -> str:
     return f"{kernel.name}{port}_{'width' if step == lanes else 'split'}"
 
 
-def _rebuilt(
-    kernel: Kernel, offered: list[Stream], window_fold: Fold | None, matvec_fold: Fold | None
-) -> Kernel:
-    if isinstance(kernel, Window) and window_fold is not None:
-        repeat = kernel.repeat // window_fold.pe
-        return replace(kernel, input=offered[0], repeat=repeat)
-    if isinstance(kernel, MatVec) and matvec_fold is not None:
-        return replace(kernel, input=offered[0], pe=matvec_fold.pe)
-    if isinstance(kernel, Add):
-        return replace(kernel, left=offered[0], right=offered[1])
+def _rebuilt(kernel: Kernel, streams: list[Stream], pe: int | None) -> Kernel:
+    """The kernel for other input streams; `pe` is of the matrix product that it is, or that it is the window of."""
+    if isinstance(kernel, Window) and pe is not None:
+        return replace(kernel, input=streams[0], repeat=kernel.repeat // pe)
+    if isinstance(kernel, MatVec) and pe is not None:
+        return replace(kernel, input=streams[0], pe=pe)
+    if isinstance(kernel, Add | Concat):
+        return replace(kernel, left=streams[0], right=streams[1])
     assert isinstance(kernel, Stage)
-    return replace(kernel, input=offered[0])
+    return replace(kernel, input=streams[0])

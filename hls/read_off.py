@@ -2,6 +2,7 @@
 """From FINN's hardware nodes to the dataflow: our kernels, unfolded, and the streams between them."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,15 +14,17 @@ from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.graphs import LOGIT_SCALE, NETWORK, metadata
 from framegate.hls.kernels import (
     Add,
+    Concat,
     Decide,
     Depthwise,
     Fork,
-    FrameGather,
     Kernel,
     MatVec,
     Mean,
+    Pool,
     Threshold,
     Window,
+    gather_kernel,
 )
 from framegate.hls.kernels.decide import integer_threshold
 from framegate.hls.lower import load
@@ -38,6 +41,9 @@ def read_dataflow(hardware: Path, thresholds: Mapping[str, float] | None = None)
     Raises UsageError naming the node that our kernels cannot do.
     """
     return _Reader(load(hardware), thresholds or {}).run()
+
+
+_BY_CHANNEL = ("VVAU", "Pool")  # FINN's layers whose output channels each read one input channel
 
 
 @dataclass(frozen=True)
@@ -149,11 +155,11 @@ class _Reader:
         tensor, padding = self.paddings.get(node.input[0], (node.input[0], (0, 0, 0, 0)))
         readers = self.model.find_consumers(node.output[0])
         depthwise = bool(op.get_nodeattr("depthwise"))
-        product = "VVAU" if depthwise else "MVAU"
-        if [reader.op_type for reader in readers] != [product]:
+        products = _BY_CHANNEL if depthwise else ("MVAU",)
+        if len(readers) != 1 or readers[0].op_type not in products:
             raise UsageError(
-                f"'{node.name}': a {'depthwise ' if depthwise else ''}window must feed one {product}, not "
-                f"{[one.op_type for one in readers]}"
+                f"'{node.name}': a {'depthwise ' if depthwise else ''}window must feed one "
+                f"{' or '.join(products)}, not {[one.op_type for one in readers]}"
             )
         if set(op.get_nodeattr("Dilation")) != {1}:
             raise UsageError(f"'{node.name}': dilated windows cannot be built yet; use plain convolutions")
@@ -185,12 +191,40 @@ class _Reader:
         if not getCustomOp(node).get_nodeattr("noActivation"):
             raise UsageError(f"'{node.name}': thresholds inside a VVAU cannot be read; keep them as a node")
         weights = self.model.get_initializer(node.input[1]).astype(np.int64)
-        kernel = Depthwise(
-            name=node.name,
-            input=self.stream(node.input[0]),
-            weights=weights.reshape(len(weights), -1),
-        )
+        frames = weights[0].size // math.prod(self._window_kernel(node))
+        # The taps of FINN are ordered (y, x, frame); ours come frame by frame.
+        taps = weights.reshape(len(weights), -1, frames).transpose(0, 2, 1).reshape(len(weights), -1)
+        kernel = Depthwise(name=node.name, input=self.stream(node.input[0]), weights=taps)
         self.put(kernel, [node.input[0]], [node.output[0]])
+
+    def _window_kernel(self, node: NodeProto) -> tuple[int, int]:
+        """Height and width of the window before a product."""
+        producer = self.sources[node.input[0]].producer
+        window = next(kernel for kernel in self.kernels if kernel.name == producer)
+        return window.kernel if isinstance(window, Window) else (1, 1)
+
+    def pool(self, node: NodeProto) -> None:
+        """The largest value, or the sum, under a depthwise window or over gathered frames."""
+        op = getCustomOp(node)
+        kinds = {"MaxPool": "max", "AccPool": "sum"}
+        if (function := op.get_nodeattr("Function")) not in kinds:
+            raise UsageError(
+                f"'{node.name}': pooling by {function} cannot be built; use {' or '.join(kinds)}"
+            )
+        stream = self.stream(node.input[0])
+        taps = stream.channels // op.get_nodeattr("Channels")
+        kernel = Pool(name=node.name, input=stream, taps=taps, of=kinds[function])
+        self.put(kernel, [node.input[0]], [node.output[0]])
+
+    def concat(self, node: NodeProto) -> None:
+        """Channels of several layers side by side: one kernel for two, a chain for more."""
+        left, *others = node.input
+        for number, right in enumerate(others, start=1):
+            name = node.name if number == 1 else f"{node.name}{number}"
+            output = node.output[0] if number == len(others) else f"{name}_part"
+            kernel = Concat(name=name, left=self.stream(left), right=self.stream(right))
+            self.put(kernel, [left, right], [output])
+            left = output
 
     def _is_window(self, tensor: str) -> bool:
         producer = self.model.find_producer(tensor)
@@ -256,12 +290,23 @@ class _Reader:
     def gather(self, node: NodeProto) -> None:
         """Channels of neighbouring frames."""
         op = getCustomOp(node)
-        if op.get_nodeattr("stride_t") != 1:
-            raise UsageError(
-                f"'{node.name}': stride_t={op.get_nodeattr('stride_t')} cannot be built yet; keep every frame"
-            )
-        kernel = FrameGather(name=node.name, input=self.stream(node.input[0]), groups=op.groups)
+        kernel = gather_kernel(
+            name=node.name,
+            input=self.stream(node.input[0]),
+            groups=op.groups,
+            stride_t=op.get_nodeattr("stride_t"),
+            output_frames=op.get_nodeattr("outputs"),
+            depthwise=self._feeds_by_channel(node),
+        )
         self.put(kernel, [node.input[0]], [node.output[0]])
+
+    def _feeds_by_channel(self, node: NodeProto) -> bool:
+        """Whether what a node makes is read, through padding and windows, by a layer that keeps channels apart."""
+        readers = self.model.find_consumers(node.output[0])
+        if len(readers) != 1:
+            return False
+        through = readers[0].op_type in ("FMPadding", "ConvolutionInputGenerator")
+        return self._feeds_by_channel(readers[0]) if through else readers[0].op_type in _BY_CHANNEL
 
     def frame_sum(self, node: NodeProto) -> None:
         """The sum over the pixels of a frame."""
@@ -283,6 +328,8 @@ _READ: dict[str, Callable[[_Reader, NodeProto], None]] = {
     "FrameMean": _Reader.clip_sum,
     "GlobalAccPool": _Reader.frame_sum,
     "MVAU": _Reader.matrix,
+    "Pool": _Reader.pool,
+    "StreamingConcat": _Reader.concat,
     "Thresholding": _Reader.threshold,
     "VVAU": _Reader.depthwise,
 }

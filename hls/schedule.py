@@ -30,7 +30,7 @@ class KernelTimes:
     last_in: int
     first_out: int
     last_out: int
-    cycles_per_frame: int
+    cycles_per_frame: int  # per frame that enters the design
     utilization: float
 
 
@@ -69,12 +69,13 @@ def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
     The interval is the smallest, from the slowest kernel's upwards, at which every clip has the first one's latency
     and the pattern of all streams repeats from clip to clip.
     """
-    interval = max(kernel.cycles_per_frame for kernel in dataflow.kernels)
+    frames = dataflow.pixels.frames
+    interval = max(-(-kernel.cycles_per_clip // frames) for kernel in dataflow.kernels)
     while True:
         paced = _paced(dataflow, interval)
         waits: set[Link] = set()
         passages = passages_of(paced, _CLIPS, waits)
-        if _settles(passages, paced, dataflow.pixels.frames * interval):
+        if _settles(passages, paced, frames * interval):
             break
         interval += max(1, interval // 256)
     complete = _with_fifos(paced, passages, waits)
@@ -176,7 +177,7 @@ def _summary(dataflow: Dataflow, interval: int, clock_mhz: float) -> Schedule:
     rate = clock_mhz * 1e6 / interval
     busy = [kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec | Depthwise)]
     slots = sum(kernel.multipliers for kernel in busy)
-    used = sum(kernel.multipliers * kernel.cycles_per_frame for kernel in busy)
+    used = sum(kernel.multipliers * kernel.cycles_per_clip for kernel in busy)
     times = [
         _times(kernel, dataflow, passages, interval)
         for kernel in dataflow.kernels
@@ -191,7 +192,7 @@ def _summary(dataflow: Dataflow, interval: int, clock_mhz: float) -> Schedule:
         latency_ms=latency / clock_mhz / 1e3,
         frames_per_second=rate,
         clips_per_second=rate / dataflow.pixels.frames,
-        mac_utilization=used / (slots * interval),
+        mac_utilization=used / (slots * interval * dataflow.pixels.frames),
         kernels=tuple(times),
         fifos=tuple(FifoDepth(fifo.name, fifo.depth, fifo.depth * fifo.input.beat_bits) for fifo in fifos),
     )
@@ -208,6 +209,6 @@ def _times(kernel: Kernel, dataflow: Dataflow, passages: dict[Link, Passage], in
         last_in=int(max(times[-1] for times in taken)),
         first_out=int(out[0]),
         last_out=int(out[-1]),
-        cycles_per_frame=kernel.cycles_per_frame,
-        utilization=kernel.cycles_per_frame / interval,
+        cycles_per_frame=-(-kernel.cycles_per_clip // dataflow.pixels.frames),
+        utilization=kernel.cycles_per_clip / (interval * dataflow.pixels.frames),
     )

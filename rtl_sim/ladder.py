@@ -99,8 +99,9 @@ def judge(
     dataflow = load_dataflow(build / DATAFLOW)
     progress(f"decoding {len(clips)} clips")
     transform = _transform(dataflow)
-    real = decode_all(clips, transform).numpy() if clips else np.empty((0, *dataflow.pixels.shape), np.uint8)
-    random = np.random.default_rng(0).integers(0, 256, (noise, *dataflow.pixels.shape), dtype=np.uint8)
+    shape = (dataflow.window or dataflow.pixels.frames, *dataflow.pixels.shape[1:])
+    real = decode_all(clips, transform).numpy() if clips else np.empty((0, *shape), np.uint8)
+    random = np.random.default_rng(0).integers(0, 256, (noise, *shape), dtype=np.uint8)
     pixels = np.concatenate([real, random])
     picked = [*spread([clip.label for clip in clips], hardware_clips), *range(len(real), len(pixels))]
     if not picked:
@@ -118,9 +119,14 @@ def judge(
     rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
     progress(f"rtl: {len(chosen)} clips in {simulator}")
     verdict = verify(
-        dataflow, build / RTL, chosen, build / SIMULATION / simulator, simulator=simulator, probe=probe
+        dataflow,
+        build / RTL,
+        dataflow.taken(chosen),  # one clip after the other, or all of them as one stream of frames
+        build / SIMULATION / simulator,
+        simulator=simulator,
+        probe=probe,
     )
-    rungs.append(Rung("rtl", verdict.clips, verdict.values, verdict.mismatches, verdict.first_mismatch))
+    rungs.append(Rung("rtl", len(chosen), verdict.values, verdict.mismatches, verdict.first_mismatch))
     judgement = _judgement(dataflow, rungs, verdict, clips, expected[: len(real)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
@@ -130,7 +136,7 @@ def _transform(dataflow: Dataflow) -> TransformConfig:
     """What the network was trained with; the plain one for a graph from elsewhere."""
     if dataflow.network:
         return NetworkConfig(**dataflow.network).transform
-    return TransformConfig.of(dataflow.pixels.frames, dataflow.pixels.height)
+    return TransformConfig.of(dataflow.window or dataflow.pixels.frames, dataflow.pixels.height)
 
 
 def _network_rungs(

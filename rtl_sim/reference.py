@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Integer reference: the dataflow executed kernel by kernel, batched over clips."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -20,13 +21,16 @@ def outputs(dataflow: Dataflow, pixels: np.ndarray) -> Iterator[tuple[str, np.nd
 def logits(dataflow: Dataflow, pixels: np.ndarray) -> np.ndarray:
     """Integer logits (clips, classes) of pixels (clips, T, H, W, 3) 0 … 255.
 
-    The same integers as `outputs`, faster: a window and its product are one convolution.
+    The same integers as `outputs`, faster: a window and its product are one convolution. Of a design that runs for
+    ever: the last score of each clip from a cleared state.
     """
     last = dataflow.kernels[-1]
     assert isinstance(last, Decide)
     feeds = dataflow.links_into(last.name)[0].producer
-    batches = [pixels[start : start + _BATCH] for start in range(0, len(pixels), _BATCH)]
-    parts = [_last_before(feeds, dataflow, batch).reshape(len(batch), -1) for batch in batches]
+    batch = 1 if dataflow.window else _BATCH
+    batches = [pixels[start : start + batch] for start in range(0, len(pixels), batch)]
+    parts = [_last_before(feeds, dataflow, dataflow.taken(batch))[-len(batch) :] for batch in batches]
+    parts = [part.reshape(len(part), -1) for part in parts]
     return np.concatenate(parts) if parts else np.empty((0, len(dataflow.classes)), dtype=np.int32)
 
 
@@ -48,20 +52,30 @@ def _execute(
 
 
 def _last_before(name: str, dataflow: Dataflow, pixels: np.ndarray) -> np.ndarray:
-    windows = {
-        dataflow.links_from(kernel.name)[0].consumer: kernel
-        for kernel in dataflow.kernels
-        if isinstance(kernel, Window)
-    }
+    windows = _convolutions(dataflow)
+    looked_through = {window.name for window in windows.values()}
 
     def step(kernel: Kernel, values: list[np.ndarray]) -> np.ndarray:
-        if isinstance(kernel, Window):
-            return values[0]  # its product looks through it
-        if isinstance(kernel, MatVec | Depthwise):
+        if kernel.name in looked_through:
+            return values[0]
+        if isinstance(kernel, MatVec | Depthwise) and kernel.name in windows:
             return _convolve(windows[kernel.name], kernel, values[0])
         return kernel.reference(*values)
 
     return next(value for made, value in _execute(dataflow, pixels, step) if made == name)
+
+
+def _convolutions(dataflow: Dataflow) -> dict[str, Window]:
+    """The windows that make a convolution with the product behind them, by the name of the product."""
+    found = {}
+    for window in (kernel for kernel in dataflow.kernels if isinstance(kernel, Window)):
+        product = dataflow.kernel(dataflow.links_from(window.name)[0].consumer)
+        by_frame = isinstance(product, Depthwise) and product.taps != math.prod(window.kernel)
+        if (
+            isinstance(product, MatVec | Depthwise) and not by_frame
+        ):  # taps of several frames: see FrameGather
+            found[product.name] = window
+    return found
 
 
 def _convolve(window: Window, product: MatVec | Depthwise, values: np.ndarray) -> np.ndarray:

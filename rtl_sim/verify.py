@@ -66,11 +66,13 @@ def verify(
     probe: bool = False,
     offers: np.ndarray | None = None,
     accepts: np.ndarray = ALWAYS,
+    clear: str = "1'b0",
 ) -> Verdict:
     """Simulate the top in `rtl` on pixels (clips, T, H, W, 3) 0 … 255; compare results, or with `probe` all streams.
 
     `offers` (the cycle from which each pixel is offered) and `accepts` (the sink's pattern) make pauses: values
-    must stay, the cycles are then not the predicted ones. Raises UsageError for clips of another shape or a
+    must stay, the cycles are then not the predicted ones. `clear` drives the pin of that name: an expression of the
+    bench's `cycle`. Raises UsageError for clips of another shape or a
     missing tool, FramegateError when the simulation stops early.
     """
     if not len(pixels) or pixels.shape[1:] != dataflow.pixels.shape:
@@ -82,7 +84,7 @@ def verify(
     result = nets(dataflow)[-1]
     offers = np.zeros(len(pixels) * dataflow.pixels.beats, dtype=np.int64) if offers is None else offers
     bench = _bench(
-        dataflow, rtl, pixels, work, simulator, nets(dataflow)[:-1] if probe else [], offers, accepts
+        dataflow, rtl, pixels, work, simulator, nets(dataflow)[:-1] if probe else [], offers, accepts, clear
     )
     bench.build()
     started = time.perf_counter()
@@ -117,6 +119,7 @@ def _bench(
     taps: list[Net],
     offers: np.ndarray,
     accepts: np.ndarray,
+    clear: str,
 ) -> Bench:
     result = nets(dataflow)[-1]
     words = to_beats(pixels, dataflow.pixels)
@@ -129,7 +132,8 @@ def _bench(
             f"{port}_t{pin}": f"{port}_{pin}"
             for port in ("s_axis", "m_axis")
             for pin in ("valid", "ready", "data")
-        },
+        }
+        | {"clear": clear},
         inputs=(source,),
         outputs=(sink,),
         taps=tuple(Tap(name=net.name, bits=net.bits) for net in taps),

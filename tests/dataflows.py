@@ -8,16 +8,19 @@ from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.folding import Fold, _connect
 from framegate.hls.kernels import (
     Add,
+    Concat,
     Cost,
     Decide,
     Depthwise,
     Fork,
-    FrameGather,
     Kernel,
     MatVec,
     Mean,
+    Pool,
+    Shift,
     Threshold,
     Window,
+    gather_kernel,
 )
 from framegate.hls.stream import Stream
 
@@ -62,10 +65,38 @@ class Builder:
         weights = self._rng.integers(-limit, limit + 1, (channels, window.outputs[0].channels))
         return self.add(MatVec(name=name, input=window.outputs[0], weights=weights), self.add(window, source))
 
-    def depthwise(
-        self, name: str, source: Output, size: int, stride: int, padding: tuple[int, ...]
+    def gather(
+        self,
+        name: str,
+        source: Output,
+        offsets: tuple[int, ...],
+        *,
+        stride_t: int = 1,
+        depthwise: bool = False,
     ) -> Output:
-        """A depthwise convolution with random weights."""
+        """All channels of the frames at `offsets`."""
+        taken = self.stream(source)
+        groups = tuple((0, taken.channels, offset) for offset in offsets)
+        kernel = gather_kernel(name=name, input=taken, groups=groups, stride_t=stride_t, depthwise=depthwise)
+        return self.add(kernel, source)
+
+    def pool(self, name: str, source: Output, size: int) -> Output:
+        """The largest of each square of `size` pixels."""
+        window = Window(
+            name=f"{name}_window",
+            input=self.stream(source),
+            kernel=(size, size),
+            stride=(size, size),
+            padding=(0, 0, 0, 0),
+            depthwise=True,
+        )
+        kernel = Pool(name=name, input=window.outputs[0], taps=size * size)
+        return self.add(kernel, self.add(window, source))
+
+    def depthwise(
+        self, name: str, source: Output, size: int, stride: int, padding: tuple[int, ...], frames: int = 1
+    ) -> Output:
+        """A depthwise convolution with random weights, over so many gathered frames."""
         taken = self.stream(source)
         window = Window(
             name=f"{name}_window",
@@ -75,7 +106,7 @@ class Builder:
             padding=padding,
             depthwise=True,
         )
-        weights = self._rng.integers(-7, 8, (taken.channels, size * size))
+        weights = self._rng.integers(-7, 8, (taken.channels // frames, size * size * frames))
         return self.add(
             Depthwise(name=name, input=window.outputs[0], weights=weights), self.add(window, source)
         )
@@ -123,7 +154,7 @@ def _stage(net: Builder, name: str, x: Output, channels: int, online: bool) -> O
     ahead = () if online else ((eighth, 2 * eighth, 1),)
     groups = ((0, eighth, -1), *ahead, ((1 + len(ahead)) * eighth, all_, 0))
     fork = net.add(Fork(name=f"{name}_fork", input=taken), x)
-    long = net.add(FrameGather(name=f"{name}_shift", input=taken, groups=groups), fork)
+    long = net.add(Shift(name=f"{name}_shift", input=taken, groups=groups), fork)
     long = net.activation(f"{name}_conv1_act", net.conv(f"{name}_conv1", long, channels, 3, 2, 1))
     long = net.activation(f"{name}_conv2_act", net.conv(f"{name}_conv2", long, channels, 3, 1, 1), base=-8)
     short = net.conv(f"{name}_short", (fork[0], 1), channels, 1, 2, 0)
@@ -141,7 +172,7 @@ def separable(*, frames: int = 3, size: int = 8, widths: tuple[int, ...] = (8, 8
         taken, name = net.stream(x), f"block{number}"
         eighth = taken.channels // 8
         groups = ((0, eighth, -1), (eighth, 2 * eighth, 1), (2 * eighth, taken.channels, 0))
-        x = net.add(FrameGather(name=f"{name}_shift", input=taken, groups=groups), x)
+        x = net.add(Shift(name=f"{name}_shift", input=taken, groups=groups), x)
         padding = (0, 0, 1, 1) if number % 2 else (1, 1, 1, 1)
         x = net.depthwise(f"{name}_depthwise", x, 3, 2 if number % 2 else 1, padding)
         x = net.activation(f"{name}_depthwise_act", x)
@@ -154,9 +185,40 @@ def separable(*, frames: int = 3, size: int = 8, widths: tuple[int, ...] = (8, 8
     return net.dataflow(("a", "b", "c"))
 
 
+def two_rates(*, frames: int = 8, size: int = 8, ratio: int = 4, causal: bool = False) -> Dataflow:
+    """A slow pathway of every `ratio`-th frame, a fast one with temporal taps, a lateral connection, a pooled depthwise
+    3-D convolution behind them, and a head on the means of both; not yet folded.
+    """
+    pixels = Stream(frames=frames, height=size, width=size, channels=3, bits=8, signed=False, lanes=3)
+    net = Builder(pixels, seed=3)
+    three, five = ((-2, -1, 0), (-4, -3, -2, -1, 0)) if causal else ((-1, 0, 1), (-2, -1, 0, 1, 2))
+    fork = net.add(Fork(name="pixels_fork", input=net.stream((PIXELS, 0))), (PIXELS, 0))
+    slow = net.gather("slow_frames", fork, (0,), stride_t=ratio)
+    slow = net.activation("slow_act", net.conv("slow", slow, 8, 3, 2, 1, bits=8))
+    fast = net.conv("fast", net.gather("fast_gather", (fork[0], 1), three), 4, 3, 2, 1, bits=6)
+    split = net.add(
+        Fork(name="fast_fork", input=net.stream(net.activation("fast_act", fast))), ("fast_act", 0)
+    )
+    lateral = net.conv("lateral", net.gather("lateral_gather", split, five, stride_t=ratio), 4, 1, 1, 0)
+    lateral = net.activation("lateral_act", lateral)
+    both = Concat(name="concat", left=net.stream(slow), right=net.stream(lateral))
+    slow = net.pool("pool", net.add(both, slow, lateral), 2)
+    slow = net.gather("depthwise_gather", slow, three, depthwise=True)
+    slow = net.activation("depthwise_act", net.depthwise("depthwise", slow, 3, 1, (1, 1, 1, 1), frames=3))
+    means = []
+    for name, source in (("slow", slow), ("fast", (split[0], 1))):
+        x = net.add(Mean(name=f"{name}_mean", input=net.stream(source), over="frame"), source)
+        x = net.add(Mean(name=f"{name}_clip_mean", input=net.stream(x), over="clip"), x)
+        means.append(net.activation(f"{name}_mean_act", x))
+    features = Concat(name="features", left=net.stream(means[0]), right=net.stream(means[1]))
+    x = net.conv("head", net.add(features, *means), 3, 1, 1, 0, bits=8)
+    net.add(Decide(name="decide", input=net.stream(x), positive=2), x)
+    return net.dataflow(("a", "b", "c"))
+
+
 def folded(dataflow: Dataflow, **choices: tuple[int, int]) -> Dataflow:
     """`dataflow` with the (PE, SIMD) named per layer, whatever the cost model thinks of them."""
-    return _connect(dataflow, {name: Fold(pe, simd, 0, Cost()) for name, (pe, simd) in choices.items()})
+    return _connect(dataflow, {name: Fold(simd, pe, 0, Cost()) for name, (pe, simd) in choices.items()})
 
 
 def folded_residual() -> Dataflow:

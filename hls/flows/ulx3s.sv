@@ -46,7 +46,7 @@ module ulx3s #(
         .result_valid(result_valid), .result_ready(result_ready), .result_data(result_data)
     );
     framegate u_design (
-        .clk(clk), .rst(design_rst),
+        .clk(clk), .rst(design_rst), .clear(1'b0),  // the link resets the design when the host asks for it
         .s_axis_tvalid(pixel_valid), .s_axis_tready(pixel_ready), .s_axis_tdata(pixel_data),
         .m_axis_tvalid(result_valid), .m_axis_tready(result_ready), .m_axis_tdata(result_data), .m_axis_tlast()
     );

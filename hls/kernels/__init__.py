@@ -3,14 +3,18 @@
 
 from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Stage, Timing
 from framegate.hls.kernels.add import Add
+from framegate.hls.kernels.concat import Concat
 from framegate.hls.kernels.decide import Decide
 from framegate.hls.kernels.depthwise import Depthwise
 from framegate.hls.kernels.fifo import Fifo
 from framegate.hls.kernels.fork import Fork
-from framegate.hls.kernels.frame_gather import FrameGather
+from framegate.hls.kernels.frame_gather import FrameGather, gather_kernel
 from framegate.hls.kernels.matvec import MatVec
 from framegate.hls.kernels.mean import Mean
 from framegate.hls.kernels.pace import Pace
+from framegate.hls.kernels.pool import Pool
+from framegate.hls.kernels.shift import Shift
+from framegate.hls.kernels.sliding_mean import SlidingMean
 from framegate.hls.kernels.threshold import Threshold
 from framegate.hls.kernels.width import Width
 from framegate.hls.kernels.window import Window
@@ -19,6 +23,7 @@ KINDS: dict[str, type[Kernel]] = {
     kind.__name__: kind
     for kind in (
         Add,
+        Concat,
         Decide,
         Depthwise,
         Fifo,
@@ -27,10 +32,13 @@ KINDS: dict[str, type[Kernel]] = {
         MatVec,
         Mean,
         Pace,
+        Pool,
+        Shift,
+        SlidingMean,
         Threshold,
         Width,
         Window,
     )
 }
 
-__all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Stage", "Timing", *KINDS]
+__all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Stage", "Timing", "gather_kernel", *KINDS]

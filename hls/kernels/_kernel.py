@@ -82,9 +82,9 @@ class Kernel(ABC):
         return ("in", "out")
 
     @property
-    def cycles_per_frame(self) -> int:
-        """Cycles that it needs per frame when never waiting."""
-        return max(stream.beats_per_frame for stream in (*self.inputs, *self.outputs))
+    def cycles_per_clip(self) -> int:
+        """Cycles that it needs per clip when never waiting."""
+        return max(stream.beats for stream in (*self.inputs, *self.outputs))
 
     @abstractmethod
     def reference(self, *values: np.ndarray) -> np.ndarray:
@@ -140,3 +140,8 @@ def pack(values: np.ndarray, bits: int) -> int:
     for position, value in enumerate(np.asarray(values).reshape(-1).tolist()):
         word |= (int(value) & ((1 << bits) - 1)) << (position * bits)
     return word
+
+
+def fields16(values: list[int]) -> str:
+    """A packed vector of 16-bit fields as a literal, the first in the low bits."""
+    return f"{16 * len(values)}'h{pack(np.array(values), 16):0{4 * len(values)}x}"

@@ -10,7 +10,7 @@ import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.folding import fold, total_cost
-from framegate.hls.kernels import Cost, Decide, Depthwise, FrameGather, MatVec, Mean, Width, Window
+from framegate.hls.kernels import Cost, Decide, Depthwise, MatVec, Mean, Shift, Width, Window
 from framegate.hls.stream import Stream
 from framegate.hls.targets import Target, load_target
 from framegate.rtl_sim import reference
@@ -93,7 +93,7 @@ def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
 @pytest.mark.parametrize("interval", [2592, 1296, 700, 432, 300, 144])
 def test_the_cheapest_within_the_rate(network: Callable[[], Dataflow], interval: int, target: Target) -> None:
     found = fold(network(), target, CLOCK, CLOCK * 1e6 / interval)
-    assert max(window.cycles_per_frame for window, _ in pairs(found)) <= interval
+    assert max(window.outputs[0].beats_per_frame for window, _ in pairs(found)) <= interval
     chosen = sum((window.cost() + matvec.cost() for window, matvec in pairs(found)), Cost())
     least = min(share(cost, target) for cycles, cost in all_foldings(network()) if cycles <= interval)
     assert share(chosen, target) == pytest.approx(least, rel=1e-12)
@@ -105,7 +105,7 @@ def test_the_fastest_that_fits(network: Callable[[], Dataflow], multipliers: int
     smaller = target.model_copy(update={"dsp": multipliers})
     found = fold(network(), smaller, CLOCK)
     assert total_cost(found).dsp <= multipliers
-    reached = max(window.cycles_per_frame for window, _ in pairs(found))
+    reached = max(window.outputs[0].beats_per_frame for window, _ in pairs(found))
     assert reached == min(cycles for cycles, cost in all_foldings(network()) if cost.dsp <= multipliers)
 
 
@@ -160,5 +160,5 @@ def test_lanes_are_converted_by_whole_ratios(pe: int, simd: int, steps: list[int
 def test_a_beat_never_straddles_two_groups_of_a_shift(target: Target) -> None:
     for multipliers in (156, 100, 60):
         found = fold(residual(widths=(16, 16)), target.model_copy(update={"dsp": multipliers}), CLOCK)
-        shift = next(kernel for kernel in found.kernels if isinstance(kernel, FrameGather))
+        shift = next(kernel for kernel in found.kernels if isinstance(kernel, Shift))
         assert all(end % shift.input.lanes == 0 for _, end, _ in shift.groups)

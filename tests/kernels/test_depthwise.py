@@ -124,7 +124,7 @@ def test_window_and_product_are_a_grouped_convolution(
 
 def test_more_lanes_take_fewer_cycles_and_more_multipliers() -> None:
     serial, wide = CASES["serial"], CASES["parallel"]
-    assert serial.cycles_per_frame == 4 * wide.cycles_per_frame
+    assert serial.cycles_per_clip == 4 * wide.cycles_per_clip
     assert (serial.cost().dsp, wide.cost().dsp) == (1, 4)
     assert wide.cost().lut > serial.cost().lut
 

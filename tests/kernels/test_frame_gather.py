@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frame gather against explicit loops over frames and channels."""
+"""Frame gather against explicit loops over output frames and groups."""
 
 import shutil
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +18,31 @@ from tests.kernels.bench import check_kernel, each, random_clips, stream
 Groups = tuple[tuple[int, int, int], ...]
 
 
-def gather(groups: Groups, **changes: int | bool) -> FrameGather:
-    return FrameGather(
-        name="g", input=stream(**{"channels": 8, "frames": 3, "lanes": 1, **changes}), groups=groups
-    )
+def gather(groups: Groups, frames: int = 4, lanes: int = 1, **options: int | bool) -> FrameGather:
+    taken = stream(frames=frames, lanes=lanes, height=2, width=3)
+    return FrameGather(name="g", input=taken, groups=groups, **options)
+
+
+def taps(*offsets: int) -> Groups:
+    """All channels at each offset."""
+    return tuple((0, 4, offset) for offset in offsets)
 
 
 CASES = {
-    "bidirectional": gather(((0, 1, -1), (1, 2, 1), (2, 8, 0))),
-    "online": gather(((0, 1, -1), (1, 8, 0))),
-    "two-frames-back": gather(((0, 2, -2), (2, 8, 0)), frames=4, lanes=2),
-    "all-late": gather(((0, 8, -1),), lanes=8),
-    "all-early": gather(((0, 8, 1),), lanes=4),
-    "nothing-moves": gather(((0, 8, 0),), lanes=8),
-    "two-frames-ahead": gather(((0, 4, 2), (4, 6, 0), (6, 8, -1)), frames=5, lanes=2),
-    "present-in-the-middle": gather(((0, 4, 0), (4, 8, 1)), lanes=4, signed=True),
-    "one-pixel": gather(((0, 2, -1), (2, 4, 1), (4, 8, 0)), height=1, width=1, lanes=2),
-    "one-frame": gather(((0, 2, -1), (2, 4, 1), (4, 8, 0)), frames=1, lanes=2),
-    "further-than-the-clip": gather(((0, 2, -4), (2, 4, 4), (4, 8, 0)), frames=3, lanes=2),
+    "centred": gather(taps(-1, 0, 1), lanes=2),
+    "causal": gather(taps(-2, -1, 0), lanes=4),
+    "stride-2": gather(taps(-1, 0, 1), frames=5, stride_t=2),
+    "every-fourth-frame": gather(taps(0), frames=8, stride_t=4, lanes=4),
+    "lateral": gather(taps(-2, -1, 0, 1, 2), frames=8, stride_t=4, lanes=2),
+    "no-padding": gather(taps(0, 1, 2), output_frames=2, lanes=2),
+    "wide-padding": gather(taps(-2, -1, 0), output_frames=6, lanes=2),
+    "depthwise": gather(taps(-1, 0, 1), lanes=2, depthwise=True),
+    "depthwise-pairs": gather(taps(0, 1), stride_t=2, depthwise=True),
+    "ranges": gather(((0, 4, 0), (0, 2, -1), (2, 4, 1)), lanes=2),
+    "endless": gather(taps(-2, -1, 0), frames=1, lanes=2, endless=True),
+    "endless-stride": gather(taps(-3, 0), frames=4, stride_t=2, lanes=2, endless=True),
+    "endless-depthwise": gather(taps(-1, 0), frames=2, lanes=2, depthwise=True, endless=True),
+    "further-than-the-clip": gather(taps(-5, 0, 5), frames=2, lanes=4),
 }
 
 
@@ -46,32 +52,42 @@ def test_values_and_cycles(kernel: FrameGather, tmp_path: Path, icarus: Simulato
 
 
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
-    check_kernel(CASES["bidirectional"], tmp_path, simulator="verilator")
+    check_kernel(CASES["lateral"], tmp_path, simulator="verilator")
 
 
-@each(CASES)
+@each({name: kernel for name, kernel in CASES.items() if not kernel.depthwise})
 def test_reference_follows_the_definition(kernel: FrameGather) -> None:
-    values = random_clips(kernel.input, 2, 0)
-    expected = np.zeros_like(values)
-    for begin, end, offset in kernel.groups:
-        for frame in range(kernel.input.frames):
-            if 0 <= frame + offset < kernel.input.frames:
-                expected[:, frame, ..., begin:end] = values[:, frame + offset, ..., begin:end]
-    assert np.array_equal(kernel.reference(values), expected)
+    values = random_clips(kernel.input, 3, 0)
+    clips = values.reshape(1, -1, *values.shape[2:]) if kernel.endless else values
+    count = kernel.frames_out * (3 if kernel.endless else 1)
+    expected = np.zeros((len(clips), count, 2, 3, kernel.outputs[0].channels), dtype=values.dtype)
+    for frame in range(count):
+        column = 0
+        for begin, end, offset in kernel.groups:
+            source = frame * kernel.stride_t + offset
+            if 0 <= source < clips.shape[1]:
+                expected[:, frame, ..., column : column + end - begin] = clips[:, source, ..., begin:end]
+            column += end - begin
+    assert np.array_equal(kernel.reference(values), expected.reshape(3, kernel.frames_out, 2, 3, -1))
+
+
+def test_depthwise_order_puts_the_taps_of_a_block_together() -> None:
+    values = random_clips(CASES["depthwise"].input, 1, 0)
+    plain = CASES["centred"].reference(values).reshape(4, 2, 3, 3, 2, 2)  # frame, y, x, tap, block, lane
+    together = CASES["depthwise"].reference(values).reshape(4, 2, 3, 2, 3, 2)
+    assert np.array_equal(together, plain.swapaxes(3, 4))
 
 
 @st.composite
 def gathers(draw: st.DrawFn) -> FrameGather:
-    """Any small gather: groups of whole beats with offsets from -2 to 2."""
-    lanes, beats = draw(st.sampled_from([1, 2, 3])), draw(st.integers(1, 5))
-    cuts = sorted(draw(st.sets(st.integers(1, beats - 1)))) if beats > 1 else []
-    ends = [0, *cuts, beats]
-    groups = tuple((begin * lanes, end * lanes, draw(st.integers(-2, 2))) for begin, end in pairwise(ends))
-    sizes = {name: draw(st.integers(1, 4)) for name in ("frames", "height", "width")}
-    return gather(groups, channels=beats * lanes, lanes=lanes, **sizes)
+    """Any small gather of all channels."""
+    lanes, frames, stride = draw(st.sampled_from([1, 2, 4])), draw(st.integers(1, 5)), draw(st.integers(1, 3))
+    offsets = draw(st.lists(st.integers(-3, 3), min_size=1, max_size=4))
+    options = {"depthwise": draw(st.booleans()), "output_frames": draw(st.integers(0, 4))}
+    return gather(taps(*offsets), frames=frames, lanes=lanes, stride_t=stride, **options)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(kernel=gathers())
 def test_any_gather(kernel: FrameGather) -> None:
     if shutil.which("iverilog") is None:
@@ -80,24 +96,17 @@ def test_any_gather(kernel: FrameGather) -> None:
         check_kernel(kernel, Path(work), simulator="icarus")
 
 
-def test_lanes_for_is_the_widest_beat_inside_the_groups() -> None:
-    kernel = gather(((0, 2, -1), (2, 4, 1), (4, 16, 0)), channels=16)
-    assert [kernel.lanes_for(offered) for offered in (1, 2, 4, 16)] == [1, 2, 2, 2]
-
-
 @pytest.mark.parametrize(
-    "groups", [((0, 4, -1), (5, 8, 0)), ((0, 4, -1), (4, 6, 0)), ((1, 8, 0),), ((4, 8, 0), (0, 4, 1))]
+    ("changes", "complaint"),
+    [
+        ({"groups": ((0, 2, 0), (2, 4, 1)), "lanes": 4}, "4 lanes do not divide the groups"),
+        ({"groups": ((0, 8, 0),)}, "1 lanes do not divide the groups"),
+        ({"groups": ((0, 2, 0),)}, "gathers 2 of 4 channels"),
+        ({"groups": ((0, 4, 0), (0, 2, 1)), "depthwise": True}, "every group must hold all 4 channels"),
+        ({"groups": taps(0, 1), "endless": True}, "no group may look ahead"),
+        ({"groups": taps(0), "stride_t": 3, "endless": True}, "stride 3 must divide the 4 frames of a step"),
+    ],
 )
-def test_groups_that_do_not_tile_are_refused(groups: Groups) -> None:
-    with pytest.raises(
-        UsageError,
-        match=r"^g: groups \(.*\) do not tile 8 channels in order; only shifts are supported so far$",
-    ):
-        gather(groups)
-
-
-def test_a_beat_across_two_groups_is_refused() -> None:
-    with pytest.raises(
-        UsageError, match=r"^g: 4 lanes straddle two groups of \(\(0, 2, -1\), \(2, 8, 0\)\); use 2$"
-    ):
-        gather(((0, 2, -1), (2, 8, 0)), lanes=4)
+def test_what_it_cannot_do_is_said(changes: dict, complaint: str) -> None:
+    with pytest.raises(UsageError, match=f"^g: .*{complaint}"):
+        gather(**changes)

@@ -15,12 +15,13 @@ from framegate.hls.folding import fold
 from framegate.hls.kernels import Decide, Fifo, Mean, Threshold, Width
 from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.stream import Stream
+from framegate.hls.streaming import endless
 from framegate.hls.targets import load_target
 from framegate.rtl_sim import reference
 from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.verify import Verdict, verify
 
-from tests.dataflows import Builder, folded, folded_residual, random_pixels, residual, separable
+from tests.dataflows import Builder, folded, folded_residual, random_pixels, residual, separable, two_rates
 
 FIFOS = ("stage1_shift_fifo", "stage1_conv1_window_fifo", "stage1_add_right_fifo")
 PLACE = r"clip \d+, frame \d+, pixel \(\d+, \d+\), channel \d+: -?\d+, expected -?\d+"
@@ -86,7 +87,13 @@ def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Pa
     assert verdict.values == 2 * 4  # three logits and the decision
 
 
-@pytest.mark.parametrize("name", ["online", "two-stages", "odd-size", "slow", "separable", "separable-fast"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "online", "two-stages", "odd-size", "slow", "separable", "separable-fast", "two-rates", "two-rates-fast",
+        "two-rates-uneven", "endless", "endless-two-rates",
+    ],
+)  # fmt: skip
 def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
     target = load_target("ulx3s-85f")
     networks = {
@@ -96,11 +103,44 @@ def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
         "slow": lambda: fold(residual(frames=1), target, 50, 10_000),
         "separable": lambda: fold(separable(), target, 50, 10_000),
         "separable-fast": lambda: fold(separable(size=16), target, 50, 40_000),
+        "two-rates": lambda: fold(two_rates(), target, 50, 10_000),
+        "two-rates-fast": lambda: fold(two_rates(), target, 50, 100_000),
+        "two-rates-uneven": lambda: fold(two_rates(frames=7, ratio=3), target, 50, 20_000),
+        "endless": lambda: fold(endless(residual(online=True)), target, 50, 50_000),
+        "endless-two-rates": lambda: fold(endless(two_rates(ratio=2, causal=True)), target, 50, 20_000),
     }
     made = design(networks[name](), tmp_path)
     pixels = random_pixels(made.dataflow, 3)
     verdict = verify(made.dataflow, made.rtl, pixels, tmp_path / "sim", simulator=icarus, probe=True)
     expect_green(verdict, made, clips=3)
+
+
+def test_the_clear_pin_makes_the_next_frame_the_first(tmp_path: Path, icarus: Simulator) -> None:
+    made = design(fold(endless(residual(online=True)), load_target("ulx3s-85f"), 50, 50_000), tmp_path)
+    frames = random_pixels(made.dataflow, 4)
+    twice = np.concatenate([frames, frames])
+    late = 10 * made.times.latency_cycles  # the first four are through by then
+    offers = np.repeat([0, late + 100], frames.size // 3)
+    verdict = verify(
+        made.dataflow,
+        made.rtl,
+        twice,
+        tmp_path / "sim",
+        simulator=icarus,
+        offers=offers,
+        clear=f"cycle == {late}",
+    )
+    assert np.array_equal(verdict.logits[4:], verdict.logits[:4])
+    assert np.array_equal(verdict.logits[:4], steps_of(made.dataflow, frames))
+    assert not np.array_equal(
+        verdict.logits[4:], steps_of(made.dataflow, twice)[4:]
+    )  # else it proves nothing
+
+
+def steps_of(dataflow: Dataflow, frames: np.ndarray) -> np.ndarray:
+    """The logits after every step of one stream."""
+    values = dict(reference.outputs(dataflow, frames))
+    return values["decide"][..., : len(dataflow.classes)].reshape(len(frames), -1)
 
 
 def test_lanes_that_do_not_divide_each_other(tmp_path: Path, icarus: Simulator) -> None:

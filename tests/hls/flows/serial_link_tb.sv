@@ -24,7 +24,7 @@ module serial_link_tb #(
         .result_valid(result_valid), .result_ready(result_ready), .result_data(result_data)
     );
     framegate #(.PIXELS(BEATS)) u_design (
-        .clk(clk), .rst(design_rst), .s_axis_tvalid(pixel_valid && !stall), .s_axis_tready(design_ready),
+        .clk(clk), .rst(design_rst), .clear(1'b0), .s_axis_tvalid(pixel_valid && !stall), .s_axis_tready(design_ready),
         .s_axis_tdata(24'(pixel_data)), .m_axis_tvalid(result_valid), .m_axis_tready(result_ready),
         .m_axis_tdata(result_data), .m_axis_tlast(last)
     );

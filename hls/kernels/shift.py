@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Temporal shift: each range of channels from its own frame; a frame gather whose groups tile the channels."""
+
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+from framegate.errors import UsageError
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, fields16, serial
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shift(Stage):
+    """Output frame t has channels begin … end-1 of input frame t+offset, per group; zeros outside the clip.
+
+    The groups tile the channels in order. Lin et al., TSM, ICCV 2019. Endless, there are no clips: frame numbers run
+    on from clip to clip, and no group looks ahead.
+    """
+
+    groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
+    endless: bool = False
+
+    def __post_init__(self) -> None:
+        if not tiles(self.groups, self.input.channels):
+            raise UsageError(
+                f"{self.name}: groups {self.groups} do not tile {self.input.channels} channels in order; "
+                f"use a FrameGather"
+            )
+        if self.input.channels and self.lanes_for(self.input.lanes) != self.input.lanes:
+            raise UsageError(
+                f"{self.name}: {self.input.lanes} lanes straddle two groups of {self.groups}; "
+                f"use {self.lanes_for(self.input.lanes)}"
+            )
+
+        if self.endless and self.lookahead:
+            raise UsageError(
+                f"{self.name}: looks {self.lookahead} frames ahead, which a stream without an end cannot; use a causal "
+                f"network (shift=online)"
+            )
+
+    def lanes_for(self, offered: int) -> int:
+        """The widest beat, dividing `offered`, that never straddles two groups."""
+        return gcd(offered, *(end for _, end, _ in self.groups))
+
+    @property
+    def lookahead(self) -> int:
+        """Future frames that must arrive before a frame leaves."""
+        return max(0, *(offset for _, _, offset in self.groups))
+
+    @property
+    def cycles_per_clip(self) -> int:
+        return self.input.beats_per_frame * (self.input.frames + self.lookahead)
+
+    def reference(self, *values: np.ndarray) -> np.ndarray:
+        clips = values[0].reshape(1, -1, *values[0].shape[2:]) if self.endless else values[0]
+        gathered = np.zeros_like(clips)
+        frames = clips.shape[1]
+        for begin, end, offset in self.groups:
+            first = min(frames, max(0, -offset))
+            last = max(first, min(frames, frames - offset))
+            gathered[:, first:last, ..., begin:end] = clips[:, first + offset : last + offset, ..., begin:end]
+        return gathered.reshape(values[0].shape)
+
+    def timing(self, *arrivals: np.ndarray) -> Timing:
+        frame, frames, ahead = self.input.beats_per_frame, self.input.frames, self.lookahead
+        offered = arrivals[0].reshape(-1, frames, frame)
+        flush = np.full((len(offered), ahead, frame), np.iinfo(np.int64).min // 2)
+        moves = serial(np.concatenate([offered, flush], axis=1).reshape(-1)).reshape(
+            -1, frames + ahead, frame
+        )
+        return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + 1)
+
+    def cost(self) -> Cost:
+        lanes, pixels = self.input.lanes, self.input.pixels
+        depths = [(end - begin) // lanes * pixels * self._delay(offset) for begin, end, offset in self.groups]
+        blocks = sum(block_rams(depth, self.input.beat_bits) for depth in depths)
+        return Cost(lut=30 * len(self.groups), ff=20 * len(self.groups), bram=blocks)
+
+    def instance(self) -> Instance:
+        lanes = self.input.lanes
+        parameters: dict[str, int | str] = {
+            "BITS": self.input.beat_bits,
+            "BEATS_PER_PIXEL": self.input.beats_per_pixel,
+            "PIXELS": self.input.pixels,
+            "FRAMES": self.input.frames,
+            "LOOKAHEAD": self.lookahead,
+            "ENDLESS": int(self.endless),
+            "OLDEST": max(self._delay(offset) for _, _, offset in self.groups),
+            "GROUPS": len(self.groups),
+            "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),
+            "LAST": fields16([end // lanes - 1 for _, end, _ in self.groups]),
+            "DELAY": fields16([self._delay(offset) for _, _, offset in self.groups]),
+        }
+        return Instance("shift", parameters)
+
+    def _delay(self, offset: int) -> int:
+        return self.lookahead - offset
+
+
+def tiles(groups: tuple[tuple[int, int, int], ...], channels: int) -> bool:
+    """Whether the groups hold every channel once, in order."""
+    ends = [0, *(end for _, end, _ in groups)]
+    return [begin for begin, _, _ in groups] == ends[:-1] and ends[-1] == channels
