@@ -8,7 +8,8 @@ from pathlib import Path
 from framegate.files import read_json, write_json
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.emit import emit
-from framegate.hls.folding import check_fit, fits, fold, total_cost
+from framegate.hls.fit import check_fit, has_room, total_cost
+from framegate.hls.folding import fold
 from framegate.hls.kernels import Cost
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import Schedule, schedule
@@ -104,7 +105,7 @@ def _design(
         folded = fold(dataflow, target, clock_mhz, frames_per_second, reserve)
         progress("schedule")
         complete, times = schedule(folded, clock_mhz)
-        if frames_per_second is not None or fits(complete, target):
+        if frames_per_second is not None or has_room(total_cost(complete), target):
             check_fit(complete, target)
             return complete, times
         known = {kernel.name for kernel in folded.kernels}

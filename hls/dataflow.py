@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +52,31 @@ class Dataflow:
         """Clips (N, T, H, W, C) as the design takes them: whole, or if it runs for ever in steps of few frames."""
         return clips.reshape(-1, *self.pixels.shape)
 
+    @cached_property
+    def _kernels_by_name(self) -> dict[str, Kernel]:
+        return {kernel.name: kernel for kernel in self.kernels}
+
+    @cached_property
+    def _links_by_kernel(self) -> tuple[dict[str, list[Link]], dict[str, list[Link]]]:
+        """Into and out of each kernel, by slot and by port."""
+        into: dict[str, list[Link]] = {}
+        out_of: dict[str, list[Link]] = {}
+        for link in sorted(self.links, key=lambda link: (link.slot, link.port)):
+            into.setdefault(link.consumer, []).append(link)
+            out_of.setdefault(link.producer, []).append(link)
+        return into, {name: sorted(links, key=lambda link: link.port) for name, links in out_of.items()}
+
     def kernel(self, name: str) -> Kernel:
         """The kernel of that name."""
-        return next(kernel for kernel in self.kernels if kernel.name == name)
+        return self._kernels_by_name[name]
 
     def links_into(self, name: str) -> list[Link]:
         """Links into a kernel, by slot."""
-        return sorted((link for link in self.links if link.consumer == name), key=lambda link: link.slot)
+        return self._links_by_kernel[0].get(name, [])
 
     def links_from(self, name: str) -> list[Link]:
         """Links out of a kernel (or PIXELS), by port."""
-        return sorted((link for link in self.links if link.producer == name), key=lambda link: link.port)
+        return self._links_by_kernel[1].get(name, [])
 
     def stream(self, link: Link) -> Stream:
         """What the link's producer drives."""

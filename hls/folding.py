@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folding: how many rows (PE) and columns (SIMD), or channels, each layer works on per cycle."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import gcd
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
+from framegate.hls.fit import NOTHING, RESOURCES, check_fit, has_room, total_cost
 from framegate.hls.kernels import (
     Add,
     Concat,
@@ -24,7 +27,6 @@ from framegate.hls.kernels import (
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
-_NOTHING = Cost()
 _MOST_PIXEL_LANES = 16
 
 
@@ -45,34 +47,61 @@ def fold(
     target: Target,
     clock_mhz: float,
     frames_per_second: float | None = None,
-    reserve: Cost = _NOTHING,
+    reserve: Cost = NOTHING,
 ) -> Dataflow:
     """Choose every PE and SIMD, the cheapest for the rate or (None) the fastest that fits; connect the lanes.
 
     `reserve` is left free on `target`. Layers are independent once the interval is fixed, so enumerating their
     divisors is exact. Raises UsageError when the rate is out of reach or the network does not fit `target`.
     """
-    choices = {layer[-1].name: _choices(dataflow, layer) for layer in _layers(dataflow)}
+    choices = {layer[-1].name: _Choices(_choices(dataflow, layer), target) for layer in _layers(dataflow)}
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        folded = _connect(dataflow, _cheapest(choices, interval, target))
+        folded = _connect(dataflow, _cheapest(choices, interval))
         _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
-    intervals = sorted({choice.cycles for options in choices.values() for choice in options})
-    floor = max(min(choice.cycles for choice in options) for options in choices.values())
-    for interval in (interval for interval in intervals if interval >= floor):
-        folded = _connect(dataflow, _cheapest(choices, interval, target))
-        if _excess(total_cost(folded) + reserve, target) is None:
+    floor = max(options.least for options in choices.values())
+    for interval in sorted({cycles for options in choices.values() for cycles in options.cycles}):
+        if interval < floor:
+            continue
+        chosen = _cheapest(choices, interval)
+        layers = sum((choice.cost for choice in chosen.values()), reserve)
+        if not has_room(layers, target) and interval != _slowest(choices):
+            continue  # not even without the kernels between the layers
+        folded = _connect(dataflow, chosen)
+        if has_room(total_cost(folded) + reserve, target):
             return folded
     check_fit(folded, target, reserve)
     raise AssertionError("a design that does not fit has an excess")
 
 
-def total_cost(dataflow: Dataflow) -> Cost:
-    """The sum of the kernels' cost models."""
-    return sum((kernel.cost() for kernel in dataflow.kernels), Cost())
+class _Choices:
+    """The choices of one layer that are the cheapest for some interval, fastest first."""
+
+    def __init__(self, options: list[Fold], target: Target) -> None:
+        self.cycles: list[int] = []
+        self._folds: list[Fold] = []
+        least = math.inf
+        for option in sorted(options, key=lambda option: (option.cycles, _share(option.cost, target))):
+            if (share := _share(option.cost, target)) < least:
+                least = share
+                self.cycles.append(option.cycles)
+                self._folds.append(option)
+
+    @property
+    def least(self) -> int:
+        """The fewest cycles per frame."""
+        return self.cycles[0]
+
+    def within(self, interval: int) -> Fold:
+        """The choice within `interval` that takes the smallest share of the device."""
+        return self._folds[bisect_right(self.cycles, interval) - 1]
+
+
+def _slowest(choices: Mapping[str, _Choices]) -> int:
+    return max(options.cycles[-1] for options in choices.values())
 
 
 def _layers(dataflow: Dataflow) -> Iterator[list[Kernel]]:
@@ -130,13 +159,12 @@ def _folded(layer: list[Kernel], lanes: int, pe: int) -> list[Kernel]:
     return made
 
 
-def _check_rate(choices: Mapping[str, list[Fold]], interval: int, clock_mhz: float) -> None:
+def _check_rate(choices: Mapping[str, _Choices], interval: int, clock_mhz: float) -> None:
     for name, options in choices.items():
-        least = min(option.cycles for option in options)
-        if least > interval:
+        if options.least > interval:
             raise UsageError(
-                f"{name}: needs at least {least} cycles per frame, the rate leaves {interval}; ask for at most "
-                f"{int(clock_mhz * 1e6 / least)} frames/s at {clock_mhz:g} MHz"
+                f"{name}: needs at least {options.least} cycles per frame, the rate leaves {interval}; ask for at most "
+                f"{int(clock_mhz * 1e6 / options.least)} frames/s at {clock_mhz:g} MHz"
             )
 
 
@@ -151,40 +179,13 @@ def _check_others(dataflow: Dataflow, interval: int, clock_mhz: float) -> None:
             )
 
 
-def _cheapest(choices: Mapping[str, list[Fold]], interval: int, target: Target) -> dict[str, Fold]:
-    """Per layer the choice within `interval` that takes the smallest share of the device."""
-    chosen = {}
-    for name, options in choices.items():
-        within = [option for option in options if option.cycles <= interval]
-        chosen[name] = min(within, key=lambda option: (_share(option.cost, target), option.cycles))
-    return chosen
+def _cheapest(choices: Mapping[str, _Choices], interval: int) -> dict[str, Fold]:
+    return {name: options.within(interval) for name, options in choices.items()}
 
 
 def _share(cost: Cost, target: Target) -> float:
-    shares = (cost.lut / target.lut, cost.ff / target.ff, cost.dsp / target.dsp, cost.bram / target.bram)
-    return sum(shares)
-
-
-def fits(dataflow: Dataflow, target: Target) -> bool:
-    """Whether `target` has room for the dataflow."""
-    return _excess(total_cost(dataflow), target) is None
-
-
-def _excess(cost: Cost, target: Target) -> str | None:
-    wants = {"lut": cost.lut, "ff": cost.ff, "dsp": cost.dsp, "bram": cost.bram}
-    for name, wanted in wants.items():
-        if wanted > getattr(target, name):
-            return f"{wanted} {name.upper()} of {getattr(target, name)}"
-    return None
-
-
-def check_fit(dataflow: Dataflow, target: Target, reserve: Cost = _NOTHING) -> None:
-    """Raise UsageError when the dataflow does not fit `target`, `reserve` left free."""
-    if excess := _excess(total_cost(dataflow) + reserve, target):
-        raise UsageError(
-            f"{dataflow.model}: needs {excess} on {target.name}; ask for fewer frames/s, use fewer channels or "
-            f"bits, or choose a larger target"
-        )
+    """Of the device, over all resources."""
+    return sum(getattr(cost, name) / getattr(target, name) for name in RESOURCES)
 
 
 def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:

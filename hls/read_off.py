@@ -245,10 +245,13 @@ class _Reader:
     def threshold(self, node: NodeProto) -> None:
         """An activation."""
         op = getCustomOp(node)
+        thresholds = self.model.get_initializer(node.input[1]).astype(np.int64)
+        if (thresholds == thresholds[:1]).all():
+            thresholds = thresholds[:1]  # one memory for all channels
         kernel = Threshold(
             name=node.name,
             input=self.stream(node.input[0]),
-            thresholds=self.model.get_initializer(node.input[1]).astype(np.int64),
+            thresholds=thresholds,
             bits=op.get_output_datatype().bitwidth(),
             base=op.get_nodeattr("ActVal"),
         )

@@ -1,13 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Schedule: when every beat passes, computed; hence FIFO depths, initiation interval and latency without simulation."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from framegate.files import write_json
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Depthwise, Fifo, Kernel, MatVec, Pace
+from framegate.hls.kernels import (
+    Beats,
+    Bursts,
+    Depthwise,
+    Fifo,
+    Kernel,
+    MatVec,
+    Pace,
+    Timing,
+    each_beat,
+)
 
 _CLIPS = 4  # back to back: into the empty pipeline, into a busy one, and two that must pass alike
 
@@ -73,42 +85,124 @@ def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
     interval = max(-(-kernel.cycles_per_clip // frames) for kernel in dataflow.kernels)
     while True:
         paced = _paced(dataflow, interval)
-        waits: set[Link] = set()
-        passages = passages_of(paced, _CLIPS, waits)
-        if _settles(passages, paced, frames * interval):
+        watch = _Watch(paced, frames * interval)
+        for stream in _pass(paced, _CLIPS, buffered=True):
+            watch.see(stream)
+        if watch.settles:
             break
         interval += max(1, interval // 256)
-    complete = _with_fifos(paced, passages, waits)
-    return complete, _summary(complete, interval, clock_mhz)
+    complete = _with_fifos(paced, watch.depths)
+    return complete, _summary(complete, watch, interval, clock_mhz)
 
 
-def passages_of(dataflow: Dataflow, clips: int, waits: set[Link] | None = None) -> dict[Link, Passage]:
-    """Every beat's cycle for clips back to back, in one feed-forward pass over the kernels.
+def passages_of(dataflow: Dataflow, clips: int) -> dict[Link, Passage]:
+    """Every beat's cycle on every stream of a complete design, for clips back to back."""
+    return {
+        passed.link: Passage(each_beat(passed.offered), each_beat(passed.taken))
+        for passed in _pass(dataflow, clips, buffered=False)
+    }
 
-    With `waits`, a link whose consumer is not always ready is passed through a FIFO and added to the set.
+
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """One stream of a pass."""
+
+    link: Link
+    offered: Beats
+    taken: Beats
+    waits: bool = False  # its reader is not always ready
+
+
+def _pass(dataflow: Dataflow, clips: int, *, buffered: bool) -> Iterator[_Passed]:
+    """Every stream in one feed-forward pass over the kernels, the result last.
+
+    `buffered`: a stream whose reader is not always ready passes through a FIFO that is not in the dataflow yet.
     """
-    origin = np.zeros(clips * dataflow.pixels.beats, dtype=np.int64)
-    appears: dict[str, np.ndarray] = {PIXELS: origin}
-    passages: dict[Link, Passage] = {}
+    appears: dict[str, Beats] = {PIXELS: np.zeros(clips * dataflow.pixels.beats, dtype=np.int64)}
+    unread = {name: len(dataflow.links_from(name)) for name in [PIXELS, *(k.name for k in dataflow.kernels)]}
     for kernel in dataflow.kernels:
         links = dataflow.links_into(kernel.name)
         offered = [appears[link.producer] for link in links]
-        late = [False] * len(links)
-        while True:
-            arrivals = [times + Fifo.LATENCY * is_late for times, is_late in zip(offered, late, strict=True)]
-            timing = kernel.timing(*arrivals)
-            held = [(taken != arrival).any() for taken, arrival in zip(timing.taken, arrivals, strict=True)]
-            if waits is None or PIXELS in {link.producer for link in links} or not _newly(held, late):
-                break
-            late = [was or now for was, now in zip(late, held, strict=True)]
+        free = not buffered or PIXELS in {link.producer for link in links}
+        timing, late = _timing(kernel, offered, free)
         for link, times, taken, is_late in zip(links, offered, timing.taken, late, strict=True):
-            passages[link] = Passage(times, taken)
-            if is_late and waits is not None:
-                waits.add(link)
+            yield _Passed(link, times, taken, is_late)
+            unread[link.producer] -= 1
+            if not unread[link.producer]:
+                del appears[link.producer]  # a long clip has many beats
         appears[kernel.name] = timing.appears
     leaves = appears[dataflow.result.producer]
-    passages[dataflow.result] = Passage(leaves, leaves)
-    return passages
+    yield _Passed(dataflow.result, leaves, leaves)
+
+
+def _timing(kernel: Kernel, offered: list[Beats], free: bool) -> tuple[Timing, list[bool]]:
+    """A kernel's times, and per input whether a FIFO stands before it: where it does not take every beat at once.
+
+    `free`: nothing stands before it.
+    """
+    late = [False] * len(offered)
+    while True:
+        arrivals = [
+            each_beat(times) + Fifo.LATENCY if is_late else times
+            for times, is_late in zip(offered, late, strict=True)
+        ]
+        timing = kernel.timing(
+            *cast("list[np.ndarray]", arrivals)
+        )  # bursts reach only kernels that know them
+        held = [
+            taken is not arrival and bool((each_beat(taken) != each_beat(arrival)).any())
+            for taken, arrival in zip(timing.taken, arrivals, strict=True)
+        ]
+        if free or not any(now and not was for now, was in zip(held, late, strict=True)):
+            return timing, late
+        late = [was or now for was, now in zip(late, held, strict=True)]
+
+
+@dataclass
+class _Watch:
+    """What is kept of a pass of _CLIPS clips: enough to judge it, far less than all cycles."""
+
+    dataflow: Dataflow
+    period: int  # cycles from clip to clip
+    depths: dict[Link, int] = field(default_factory=dict)  # of the FIFOs
+    taken: dict[Link, tuple[int, int]] = field(default_factory=dict)  # first and last beat of the first clip
+    offered: dict[Link, tuple[int, int]] = field(default_factory=dict)
+    pixels: np.ndarray = field(default_factory=lambda: np.zeros((_CLIPS, 2), np.int64))  # first, last
+    results: np.ndarray = field(default_factory=lambda: np.zeros(_CLIPS, np.int64))
+    repeats: bool = True
+
+    def see(self, stream: _Passed) -> None:
+        """Look at one stream."""
+        clips = _clips(stream.taken)
+        self.repeats &= bool((clips[-1] - clips[-2] == self.period).all())
+        self.taken[stream.link] = _first_and_last(stream.taken)
+        self.offered[stream.link] = _first_and_last(stream.offered)
+        if stream.waits:
+            self.depths[stream.link] = _depth(stream)
+        if stream.link.producer == PIXELS:
+            self.pixels = clips[:, [0, -1]]
+        if stream.link == self.dataflow.result:
+            self.results = clips[:, 0]
+
+    @property
+    def latencies(self) -> np.ndarray:
+        """Cycles from first pixel accepted to result, per clip."""
+        return self.results - self.pixels[:, 0]
+
+    @property
+    def settles(self) -> bool:
+        """Whether all clips take the same time and the last two pass every stream a period apart."""
+        return self.repeats and not np.ptp(self.latencies)
+
+
+def _clips(beats: Beats) -> np.ndarray:
+    """Cycles (_CLIPS, beats or bursts of a clip)."""
+    return (beats.starts if isinstance(beats, Bursts) else beats).reshape(_CLIPS, -1)
+
+
+def _first_and_last(beats: Beats) -> tuple[int, int]:
+    first, last = _clips(beats)[0, [0, -1]].tolist()
+    return first, last + (beats.length - 1 if isinstance(beats, Bursts) else 0)
 
 
 def result_times(passages: dict[Link, Passage], dataflow: Dataflow) -> np.ndarray:
@@ -126,18 +220,6 @@ def latencies(passages: dict[Link, Passage], dataflow: Dataflow) -> np.ndarray:
     return result_times(passages, dataflow) - pixel_times(passages, dataflow)[:, 0]
 
 
-def _newly(held: list[np.bool_], late: list[bool]) -> bool:
-    return any(now and not was for now, was in zip(held, late, strict=True))
-
-
-def _settles(passages: dict[Link, Passage], dataflow: Dataflow, period: int) -> bool:
-    """Whether all clips take the same time and the last two pass every stream `period` cycles apart."""
-    if np.ptp(latencies(passages, dataflow)):
-        return False
-    clips = (passage.taken.reshape(_CLIPS, -1) for passage in passages.values())
-    return all((times[-1] - times[-2] == period).all() for times in clips)
-
-
 def _paced(dataflow: Dataflow, interval: int) -> Dataflow:
     pace = Pace(name="pace", input=dataflow.pixels, interval=interval)
     entry = dataflow.links_from(PIXELS)[0]
@@ -146,69 +228,62 @@ def _paced(dataflow: Dataflow, interval: int) -> Dataflow:
     return replace(dataflow, kernels=(pace, *dataflow.kernels), links=tuple(links)).check("pacing")
 
 
-def _with_fifos(dataflow: Dataflow, passages: dict[Link, Passage], waits: set[Link]) -> Dataflow:
+def _with_fifos(dataflow: Dataflow, depths: Mapping[Link, int]) -> Dataflow:
     kernels: list[Kernel] = []
     links: list[Link] = []
     for kernel in dataflow.kernels:
         for link in dataflow.links_into(kernel.name):
-            if link not in waits:
+            if link not in depths:
                 links.append(link)
                 continue
             port = f"_{kernel.ports[link.slot]}" if len(kernel.inputs) > 1 else ""
-            fifo = Fifo(
-                name=f"{kernel.name}{port}_fifo", input=dataflow.stream(link), depth=_depth(passages[link])
-            )
+            fifo = Fifo(name=f"{kernel.name}{port}_fifo", input=dataflow.stream(link), depth=depths[link])
             kernels.append(fifo)
             links += [replace(link, consumer=fifo.name, slot=0), Link(fifo.name, 0, kernel.name, link.slot)]
         kernels.append(kernel)
     return replace(dataflow, kernels=tuple(kernels), links=tuple(links)).check("FIFO placement")
 
 
-def _depth(passage: Passage) -> int:
+def _depth(stream: _Passed) -> int:
     """The most beats held at once: a beat that enters finds those before it that have not left in an earlier cycle."""
-    gone = np.searchsorted(passage.taken, passage.offered, side="left")
+    gone = np.searchsorted(each_beat(stream.taken), each_beat(stream.offered), side="left")
     return int((np.arange(1, len(gone) + 1) - gone).max())
 
 
-def _summary(dataflow: Dataflow, interval: int, clock_mhz: float) -> Schedule:
-    passages = passages_of(dataflow, 1)
-    latency = int(latencies(passages, dataflow)[0])
-    last_pixel = int(pixel_times(passages, dataflow)[0, -1])
+def _summary(dataflow: Dataflow, watch: _Watch, interval: int, clock_mhz: float) -> Schedule:
+    latency = int(watch.latencies[0])
     rate = clock_mhz * 1e6 / interval
+    period = interval * dataflow.pixels.frames
     busy = [kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec | Depthwise)]
-    slots = sum(kernel.multipliers for kernel in busy)
+    slots = sum(kernel.multipliers for kernel in busy) * period
     used = sum(kernel.multipliers * kernel.cycles_per_clip for kernel in busy)
-    times = [
-        _times(kernel, dataflow, passages, interval)
-        for kernel in dataflow.kernels
-        if not isinstance(kernel, Fifo)
-    ]
     fifos = [kernel for kernel in dataflow.kernels if isinstance(kernel, Fifo)]
     return Schedule(
         clock_mhz=clock_mhz,
         initiation_interval=interval,
         latency_cycles=latency,
-        after_last_pixel=latency - last_pixel,
+        after_last_pixel=int(watch.results[0] - watch.pixels[0, 1]),
         latency_ms=latency / clock_mhz / 1e3,
         frames_per_second=rate,
         clips_per_second=rate / dataflow.pixels.frames,
-        mac_utilization=used / (slots * interval * dataflow.pixels.frames),
-        kernels=tuple(times),
+        mac_utilization=used / slots,
+        kernels=tuple(_times(kernel, watch, period) for kernel in watch.dataflow.kernels),
         fifos=tuple(FifoDepth(fifo.name, fifo.depth, fifo.depth * fifo.input.beat_bits) for fifo in fifos),
     )
 
 
-def _times(kernel: Kernel, dataflow: Dataflow, passages: dict[Link, Passage], interval: int) -> KernelTimes:
-    taken = [passages[link].taken for link in dataflow.links_into(kernel.name)]
+def _times(kernel: Kernel, watch: _Watch, period: int) -> KernelTimes:
+    dataflow = watch.dataflow
+    taken = [watch.taken[link] for link in dataflow.links_into(kernel.name)]
     after = dataflow.links_from(kernel.name) or [dataflow.result]
-    out = passages[after[0]].offered
+    first_out, last_out = watch.offered[after[0]]
     return KernelTimes(
         name=kernel.name,
         kind=type(kernel).__name__,
-        first_in=int(min(times[0] for times in taken)),
-        last_in=int(max(times[-1] for times in taken)),
-        first_out=int(out[0]),
-        last_out=int(out[-1]),
+        first_in=min(first for first, _ in taken),
+        last_in=max(last for _, last in taken),
+        first_out=first_out,
+        last_out=last_out,
         cycles_per_frame=-(-kernel.cycles_per_clip // dataflow.pixels.frames),
-        utilization=kernel.cycles_per_clip / (interval * dataflow.pixels.frames),
+        utilization=kernel.cycles_per_clip / period,
     )

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware kernels: one Python file, one SystemVerilog file and one test each."""
 
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Memory, Stage, Timing
+from framegate.hls.kernels._kernel import (
+    Beats,
+    Bursts,
+    Cost,
+    Instance,
+    Kernel,
+    Memory,
+    Stage,
+    Timing,
+    each_beat,
+)
 from framegate.hls.kernels.add import Add
 from framegate.hls.kernels.concat import Concat
 from framegate.hls.kernels.decide import Decide
@@ -41,4 +51,17 @@ KINDS: dict[str, type[Kernel]] = {
     )
 }
 
-__all__ = ["KINDS", "Cost", "Instance", "Kernel", "Memory", "Stage", "Timing", "gather_kernel", *KINDS]
+__all__ = [
+    "KINDS",
+    "Beats",
+    "Bursts",
+    "Cost",
+    "Instance",
+    "Kernel",
+    "Memory",
+    "Stage",
+    "Timing",
+    "each_beat",
+    "gather_kernel",
+    *KINDS,
+]

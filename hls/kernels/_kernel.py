@@ -1,11 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every kernel has: four methods that say the same thing about one piece of hardware."""
 
+import weakref
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from framegate.hls.stream import Stream
+from framegate.hls.stream import Stream, bits_for
+
+
+@dataclass(frozen=True, eq=False)
+class Bursts:
+    """Cycles of beats that come in bursts without a pause: far fewer numbers than one per beat.
+
+    A burst starts when the one before it is over, or later.
+    """
+
+    starts: np.ndarray
+    length: int  # beats of each
+
+    def __len__(self) -> int:
+        return len(self.starts) * self.length
+
+
+Beats = np.ndarray | Bursts  # the cycle of each beat
 
 
 @dataclass(frozen=True)
@@ -16,8 +36,8 @@ class Timing:
     appears: the cycle at which each beat of the output is first valid; every output stream carries the same.
     """
 
-    taken: tuple[np.ndarray, ...]
-    appears: np.ndarray
+    taken: tuple[Beats, ...]
+    appears: Beats
 
 
 @dataclass(frozen=True)
@@ -92,7 +112,10 @@ class Kernel(ABC):
 
     @abstractmethod
     def timing(self, *arrivals: np.ndarray) -> Timing:
-        """Exact cycles for whole clips, from the cycle of each input beat's offer, with a sink that never stalls."""
+        """Exact cycles for whole clips, from the cycle of each input beat's offer, with a sink that never stalls.
+
+        The kernels that read windows also take Bursts.
+        """
 
     @abstractmethod
     def cost(self) -> Cost:
@@ -134,6 +157,25 @@ def serial(earliest: np.ndarray, gap: int = 1) -> np.ndarray:
     return np.maximum.accumulate(earliest - slack) + slack
 
 
+def taken_at_once(offered: Beats) -> Beats:
+    """When a kernel that takes a beat per cycle takes them."""
+    return offered if isinstance(offered, Bursts) else serial(offered)
+
+
+def every(times: Beats, count: int) -> np.ndarray:
+    """Of each `count` beats the last one's cycle."""
+    if isinstance(times, Bursts):
+        return (times.starts[:, None] + np.arange(count - 1, times.length, count)).reshape(-1)
+    return times[count - 1 :: count]
+
+
+def each_beat(times: Beats) -> np.ndarray:
+    """A cycle per beat."""
+    return (
+        (times.starts[:, None] + np.arange(times.length)).reshape(-1) if isinstance(times, Bursts) else times
+    )
+
+
 def pack(values: np.ndarray, bits: int) -> int:
     """Integers as one word, the first in the low bits, two's complement in `bits` each."""
     word = 0
@@ -145,3 +187,35 @@ def pack(values: np.ndarray, bits: int) -> int:
 def fields16(values: list[int]) -> str:
     """A packed vector of 16-bit fields as a literal, the first in the low bits."""
     return f"{16 * len(values)}'h{pack(np.array(values), 16):0{4 * len(values)}x}"
+
+
+_Remembered = dict[tuple[Any, ...], tuple[weakref.ref, Any]]
+_OF_WEIGHTS: _Remembered = {}
+
+
+def _remembered(weights: np.ndarray, key: tuple[Any, ...], compute: Callable[[], Any]) -> Any:
+    """What `compute` says about `weights`, kept while they live: folding asks for the same hundreds of times."""
+    key = (id(weights), *key)
+    if key not in _OF_WEIGHTS or _OF_WEIGHTS[key][0]() is not weights:
+        _OF_WEIGHTS[key] = weakref.ref(weights, lambda _: _OF_WEIGHTS.pop(key, None)), compute()
+    return _OF_WEIGHTS[key][1]
+
+
+def weight_bits(weights: np.ndarray) -> int:
+    """Bits of the widest weight, two's complement, at least 2."""
+
+    def compute() -> int:
+        return max(bits_for(min(int(weights.min()), -1), max(int(weights.max()), 0))[0], 2)
+
+    return _remembered(weights, ("bits",), compute)
+
+
+def accumulator_bounds(weights: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """Per row of `weights` the smallest and the largest sum of products with values low … high."""
+
+    def compute() -> tuple[np.ndarray, np.ndarray]:
+        positive = np.maximum(weights, 0).sum(axis=1)
+        negative = weights.sum(axis=1) - positive
+        return positive * low + negative * high, positive * high + negative * low
+
+    return _remembered(weights, ("bounds", low, high), compute)

@@ -5,7 +5,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
+from framegate.hls.kernels._kernel import (
+    Beats,
+    Cost,
+    Instance,
+    Memory,
+    Stage,
+    Timing,
+    accumulator_bounds,
+    block_rams,
+    every,
+    pack,
+    taken_at_once,
+    weight_bits,
+)
 from framegate.hls.stream import Stream, bits_for
 
 
@@ -56,14 +69,13 @@ class Depthwise(Stage):
     @property
     def weight_bits(self) -> int:
         """Bits of the widest weight, two's complement."""
-        low, high = int(self.weights.min()), int(self.weights.max())
-        return max(bits_for(min(low, -1), max(high, 0))[0], 2)
+        return weight_bits(self.weights)
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The accumulator's smallest and largest value for any input."""
-        ends = np.stack([self.weights * self.input.low, self.weights * self.input.high])
-        return int(ends.min(axis=0).sum(axis=1).min()), int(ends.max(axis=0).sum(axis=1).max())
+        low, high = accumulator_bounds(self.weights, self.input.low, self.input.high)
+        return int(low.min()), int(high.max())
 
     @property
     def outputs(self) -> tuple[Stream, ...]:
@@ -89,9 +101,9 @@ class Depthwise(Stage):
         sums = np.einsum("...btp,bpt->...bp", blocks, self._blocks().astype(exact))
         return sums.astype(np.int32).reshape(*values[0].shape[:-1], self.channels)
 
-    def timing(self, *arrivals: np.ndarray) -> Timing:
-        taken = serial(arrivals[0])
-        return Timing((taken,), taken[self.taps - 1 :: self.taps] + self.LATENCY)
+    def timing(self, *arrivals: Beats) -> Timing:
+        taken = taken_at_once(arrivals[0])
+        return Timing((taken,), every(taken, self.taps) + self.LATENCY)
 
     def cost(self) -> Cost:
         out, word = self.outputs[0].bits, self.pe * self.weight_bits

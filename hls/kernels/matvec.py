@@ -5,7 +5,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
+from framegate.hls.kernels._kernel import (
+    Beats,
+    Cost,
+    Instance,
+    Memory,
+    Stage,
+    Timing,
+    accumulator_bounds,
+    block_rams,
+    every,
+    pack,
+    taken_at_once,
+    weight_bits,
+)
 from framegate.hls.stream import Stream, bits_for, divisors
 
 
@@ -52,15 +65,13 @@ class MatVec(Stage):
     @property
     def weight_bits(self) -> int:
         """Bits of the widest weight, two's complement."""
-        low, high = int(self.weights.min()), int(self.weights.max())
-        return max(bits_for(min(low, -1), max(high, 0))[0], 2)
+        return weight_bits(self.weights)
 
     @property
     def bounds(self) -> tuple[int, int]:
         """The accumulator's smallest and largest value for any input."""
-        ends = np.stack([self.weights * self.input.low, self.weights * self.input.high])
-        low, high = ends.min(axis=0).sum(axis=1) + self._start, ends.max(axis=0).sum(axis=1) + self._start
-        return int(low.min()), int(high.max())
+        low, high = accumulator_bounds(self.weights, self.input.low, self.input.high)
+        return int((low + self._start).min()), int((high + self._start).max())
 
     @property
     def outputs(self) -> tuple[Stream, ...]:
@@ -90,10 +101,10 @@ class MatVec(Stage):
         """`sums` of products (…, rows) with the bias."""
         return sums if self.bias is None else sums + self.bias.astype(sums.dtype)
 
-    def timing(self, *arrivals: np.ndarray) -> Timing:
-        taken = serial(arrivals[0])
+    def timing(self, *arrivals: Beats) -> Timing:
+        taken = taken_at_once(arrivals[0])
         steps = self.input.beats_per_pixel
-        return Timing((taken,), taken[steps - 1 :: steps] + self.LATENCY)
+        return Timing((taken,), every(taken, steps) + self.LATENCY)
 
     def cost(self) -> Cost:
         products, out = self.simd * self.pe, self.outputs[0].bits

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
+from framegate.hls.kernels._kernel import Beats, Cost, Instance, Stage, Timing, every, taken_at_once
 from framegate.hls.stream import Stream, bits_for
 
 
@@ -45,9 +45,9 @@ class Pool(Stage):
         pooled = blocks.max(axis=-2) if self.of == "max" else blocks.sum(axis=-2, dtype=values[0].dtype)
         return pooled.reshape(*values[0].shape[:-1], self.channels)
 
-    def timing(self, *arrivals: np.ndarray) -> Timing:
-        taken = serial(arrivals[0])
-        return Timing((taken,), taken[self.taps - 1 :: self.taps] + 1)
+    def timing(self, *arrivals: Beats) -> Timing:
+        taken = taken_at_once(arrivals[0])
+        return Timing((taken,), every(taken, self.taps) + 1)
 
     def cost(self) -> Cost:
         bits = self.outputs[0].beat_bits

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, serial
+from framegate.hls.kernels._kernel import Bursts, Cost, Instance, Stage, Timing, block_rams, serial
 from framegate.hls.stream import Stream
 
 _NEVER_WAITS = np.iinfo(np.int64).min // 2
@@ -96,8 +96,7 @@ class Window(Stage):
             dropped[self.rows :][dropped[self.rows :] == _NEVER_WAITS] = free
         while row < len(offered):
             row = self._take_row(row, offered, taken, release)
-        beats = starts.reshape(-1, 1) + 1 + np.arange(self.burst)
-        return Timing((taken.reshape(-1),), beats.reshape(-1))
+        return Timing((taken.reshape(-1),), Bursts(starts.reshape(-1) + 1, self.burst))
 
     def cost(self) -> Cost:
         bits = self.rows * self.input.width * self.input.channels * self.input.bits

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.folding import fold, total_cost
+from framegate.hls.fit import total_cost
+from framegate.hls.folding import fold
 from framegate.hls.kernels import Cost, Decide, Depthwise, MatVec, Mean, Shift, Width, Window
 from framegate.hls.stream import Stream
 from framegate.hls.targets import Target, load_target
