@@ -1,33 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernels' cost model beside what place and route counted."""
+"""The kernels' cost model beside what synthesis, or place and route, counted."""
 
 from pathlib import Path
 from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_json
-from framegate.hls.compiler import read_report
+from framegate.hls.compiler import CompileReport, read_report
+from framegate.hls.targets import load_target
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
 
 
 def measure(build: Path) -> list[dict[str, Any]]:
-    """A row per resource of a build that has a bitstream: estimated, counted, and estimated / counted."""
+    """A row per resource that a build takes: estimated, counted, and estimated / counted.
+
+    Counted with its bitstream, else by `framegate bitstream --synthesis-only`. Raises UsageError without either.
+    """
     report = read_report(build)
-    counted = read_json(
-        build / "flow" / report.target / "report.json", f"run `framegate bitstream {build}` first"
-    )
-    if not all(counted[name] for name in RESOURCES):
-        raise UsageError(
-            f"{build}: the flow's report counts no {', '.join(RESOURCES)}; run the bitstream again"
-        )
+    peer, counted = _counted(build, report)
+    if not counted["lut"]:
+        raise UsageError(f"{build}: the flow's report counts no LUT; run the bitstream again")
     return [
         {
-            "peer": "nextpnr",
+            "peer": peer,
             "work": f"{report.model}: {name}",
             "estimated": getattr(report, name),
             "counted": counted[name],
             "ratio": getattr(report, name) / counted[name],
         }
         for name in RESOURCES
+        if counted[name]
     ]
+
+
+def _counted(build: Path, report: CompileReport) -> tuple[str, dict[str, Any]]:
+    """Who counted, and what."""
+    family = load_target(report.target).family
+    flow = build / "flow" / report.target
+    if (flow / "report.json").is_file():
+        peer = "Vivado" if family == "xilinx" else "nextpnr"
+        return peer, read_json(flow / "report.json", "run the bitstream again")
+    remedy = (
+        f"run `framegate bitstream {build} --target {report.target}` first, or that with --synthesis-only"
+    )
+    return "Yosys", read_json(flow / "utilization.json", remedy)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from framegate.console import Json, say, show
+from framegate.console import Json, markdown, say, show
+from framegate.errors import FramegateError
 
 app = typer.Typer(help="Measure, and print ratios against the named peer.", no_args_is_help=True)
 Model = Annotated[str, typer.Option(help="A checkpoint.pt or the name of a built-in network.")]
@@ -49,11 +50,92 @@ def area(
     _show("area", benchmark.measure(build), keep, json)
 
 
-def _show(name: str, rows: list[dict[str, Any]], keep: Path | None, as_json: bool) -> None:
+@app.command(
+    epilog="Example: `framegate bench zoo --only tsn-lite,tsm-lite --folder runs/zoo --keep results`"
+)
+def zoo(
+    only: Annotated[str | None, typer.Option(help="Networks, by comma; by default all.")] = None,
+    folder: Annotated[
+        Path, typer.Option(help="Folder of clips, runs and builds; it continues there.")
+    ] = Path("build/zoo"),
+    clips: Annotated[int, typer.Option(min=10, help="Synthetic clips per class to train on.")] = 150,
+    float_epochs: Annotated[int, typer.Option(min=1, help="Of the float network.")] = 12,
+    quantized_epochs: Annotated[int, typer.Option(min=1, help="Of the quantized one after it.")] = 10,
+    rate: Annotated[
+        float, typer.Option(help="Frames per second at 50 MHz; at another clock as many per MHz.")
+    ] = 300,
+    synthesize: Annotated[bool, typer.Option(help="Count by Yosys; else by the cost model.")] = True,
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """Train, compile, verify and synthesize every small network: about an hour and a half on two cores."""
+    from framegate.benchmarks import zoo as benchmark
+
+    effort = benchmark.Effort(
+        training_clips=clips,
+        frames_per_second=rate,
+        recipe={"float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "threads": 1},
+        synthesize=synthesize,
+    )
+    names = only.split(",") if only else tuple(benchmark.ZOO)
+    rows = benchmark.measure(folder, say, names=names, effort=effort)
+    _show("zoo", rows, keep, json, _table(rows, _ZOO_COLUMNS))
+    if wrong := [
+        row["network"] for row in rows if not row["bit_exact"] or row["latency_error"] or row["jitter"]
+    ]:
+        say(f"framegate: not exact or not on time: {', '.join(wrong)}")
+        raise typer.Exit(FramegateError.exit_code)
+
+
+@app.command(epilog="Example: `framegate bench full-size --only c3d --keep results`")
+def full_size(
+    only: Annotated[str | None, typer.Option(help="Networks, by comma; by default all.")] = None,
+    targets: Annotated[str, typer.Option(help="Targets, by comma.")] = "zcu102,kv260",
+    folder: Annotated[Path, typer.Option(help="Folder to build in.")] = Path("build/full-size"),
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """The papers' sizes with random weights: predicted cycles and area, beside roofline and published figures."""
+    from framegate.benchmarks import full_size as benchmark
+
+    names = only.split(",") if only else tuple(benchmark.FULL_SIZE)
+    rows = benchmark.measure(folder, say, names=names, targets=targets.split(","))
+    _show("full-size", rows, keep, json, _table(rows, _FULL_SIZE_COLUMNS))
+
+
+_ZOO_COLUMNS = {
+    "network": "network", "parameters": "parameters", "mmac": "MMAC", "top1": "top-1", "top1_order_only": "order only",
+    "bit_exact": "exact", "latency_cycles": "cycles", "latency_error": "error", "jitter": "jitter",
+    "ms_per_clip": "ms", "clips_per_second": "clips/s", "lut": "LUT", "ff": "FF", "dsp": "DSP", "bram": "BRAM",
+    "kv260_lut": "kv260 LUT", "kv260_ff": "FF", "kv260_dsp": "DSP", "kv260_bram": "BRAM",
+}  # fmt: skip
+_FULL_SIZE_COLUMNS = {
+    "network": "network", "target": "target", "parameters": "parameters", "gmac": "GMAC", "frames": "frames",
+    "initiation_interval": "cycles/frame", "latency_cycles": "latency, cycles", "latency_ms": "latency, ms",
+    "ms_per_clip": "ms/clip", "roofline_ms": "roofline, ms", "mac_utilization": "MACs busy", "lut": "LUT", "dsp": "DSP",
+    "bram": "BRAM", "bram_of": "of", "seconds": "s", "peak_gb": "GB", "published": "published", "differs": "there",
+}  # fmt: skip
+
+
+def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> list[str]:
+    return markdown(list(columns.values()), [[_cell(row.get(key)) for key in columns] for row in rows])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "" if value is None else _short(value)
+
+
+def _show(
+    name: str, rows: list[dict[str, Any]], keep: Path | None, as_json: bool, lines: list[str] | None = None
+) -> None:
     from framegate.benchmarks.results import keep as kept
 
     result = kept(name, rows, keep)
-    lines = [", ".join(f"{key} {_short(value)}" for key, value in row.items()) for row in rows]
+    lines = lines or [", ".join(f"{key} {_short(value)}" for key, value in row.items()) for row in rows]
     show(result, [*lines, *([f"wrote {result['path']}"] if keep else [])], as_json)
 
 

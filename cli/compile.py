@@ -2,11 +2,13 @@
 """`framegate compile`: from a network to SystemVerilog whose latency is known."""
 
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
+from framegate.errors import UsageError
 
 EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1000`"
 
@@ -29,12 +31,19 @@ def command(
         bool,
         typer.Option("--stream", help="Run for ever: a score per frame, cleared by a pin; no look ahead."),
     ] = False,
+    pixel_scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a QONNX file from elsewhere: the value of a pixel's step, as 1/255; else 1/256."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
     from framegate.pipeline import compile_model
 
-    report = compile_model(model, build, target, rate, clock, say, threshold, stream)
+    scale = None if pixel_scale is None else _fraction(pixel_scale)
+    report = compile_model(model, build, target, rate, clock, say, threshold, stream, scale)
     lines = [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
@@ -46,3 +55,14 @@ def command(
         f"wrote {report.rtl}",
     ]
     show(asdict(report), lines, json)
+
+
+def _fraction(text: str) -> float:
+    """A number, or one divided by another."""
+    try:
+        value = float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        value = 0.0
+    if value <= 0:
+        raise UsageError(f"--pixel-scale {text}: give a number above 0, such as 1/255")
+    return value

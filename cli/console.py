@@ -5,6 +5,7 @@ import json
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -29,6 +30,19 @@ def print_tables(tables: list[Table]) -> None:
     """Tables for reading, on stdout."""
     for table in tables:
         Console(highlight=False).print(table)
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a Markdown table, numbers to the right."""
+    table = Table(*heads, box=box.MARKDOWN)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=1000, highlight=False)
+    with console.capture() as captured:
+        console.print(table, markup=False)
+    return [line.rstrip() for line in captured.get().splitlines() if line.strip()]
 
 
 def show(result: dict[str, Any], lines: list[str], as_json: bool) -> None:

@@ -19,7 +19,13 @@ from framegate.hls.compiler import (
     compile_hardware,
     read_report,
 )
-from framegate.hls.flows.ecp5 import FlowReport, board_files, build_bitstream
+from framegate.hls.dataflow import load_dataflow
+from framegate.hls.flows.ecp5 import board_files, build_bitstream
+from framegate.hls.flows.flow import FlowReport
+from framegate.hls.flows.utilization import Utilization, utilization
+from framegate.hls.flows.xilinx import build_checkpoint
+from framegate.hls.graphs import save as save_graph
+from framegate.hls.graphs import set_pixel_scale
 from framegate.hls.lower import load as load_graph
 from framegate.hls.lower import lower
 from framegate.hls.targets import load_target
@@ -44,26 +50,40 @@ def compile_model(
     say: Callable[[str], None],
     threshold: str | None = None,
     stream: bool = False,
+    pixel_scale: float | None = None,
 ) -> CompileReport:
     """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
 
     `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
-    None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only. Raises UsageError for a wrong option, an unsupported layer, or a design
-    that does not fit.
+    None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only.
+    `pixel_scale`: the value of one step of a pixel in a QONNX file from elsewhere; None for what the file says, or
+    1/256. Raises UsageError for a wrong option, an unsupported layer, or a design that does not fit.
     """
     board = load_target(target)
     frames_per_second = _rate(rate)
     clock = clock_mhz or board.clock_mhz
     steps = Steps(build, say)
-    _take_model(model, build, steps)
+    _take_model(model, build, steps, pixel_scale)
     limits = _take_thresholds(model, build, threshold)
     steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
     steps.run(
         "compile",
-        [build / HARDWARE, board.model_dump_json(), str(frames_per_second), str(clock), str(limits), str(stream)],
+        [
+            build / HARDWARE,
+            board.model_dump_json(),
+            str(frames_per_second),
+            str(clock),
+            str(limits),
+            str(stream),
+        ],
         [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
         lambda: compile_hardware(
-            build, board, frames_per_second=frames_per_second, clock_mhz=clock, thresholds=limits, stream=stream
+            build,
+            board,
+            frames_per_second=frames_per_second,
+            clock_mhz=clock,
+            thresholds=limits,
+            stream=stream,
         ),
     )
     return read_report(build)
@@ -103,12 +123,26 @@ def simulate_build(
     return read_judgement(build)
 
 
+def takes_videos(build: Path) -> bool:
+    """Whether the design in `build` takes what a video gives: square frames of red, green and blue."""
+    read_report(build)  # says what is missing
+    pixels = load_dataflow(build / DATAFLOW).pixels
+    return pixels.channels == 3 and pixels.height == pixels.width
+
+
 def bitstream_build(build: Path, target: str, seed: int, say: Callable[[str], None]) -> FlowReport:
-    """Synthesize, place, route and pack what `build` holds; see `build_bitstream`."""
+    """Synthesize, place and route what `build` holds; see `build_bitstream` and, for AMD's, `build_checkpoint`."""
     board = load_target(target)
     clock = read_json(build / LATENCY, "run `framegate compile` first")["clock_mhz"]
     out = build / "flow" / target
+    if board.family == "xilinx":
+        return build_checkpoint(build / RTL, board, out, say, clock_mhz=clock)
     return build_bitstream(build / RTL, board_files(board), board, out, say, clock_mhz=clock, seed=seed)
+
+
+def synthesize_build(build: Path, target: str, say: Callable[[str], None]) -> Utilization:
+    """Synthesize what `build` holds and count what it takes; see `utilization`."""
+    return utilization(build / RTL, load_target(target), build / "flow" / target, say)
 
 
 def _rate(rate: str) -> float | None:
@@ -125,7 +159,7 @@ def _rate(rate: str) -> float | None:
     return frames_per_second
 
 
-def _take_model(model: str, build: Path, steps: Steps) -> None:
+def _take_model(model: str, build: Path, steps: Steps, pixel_scale: float | None) -> None:
     """Put the model into the build folder: QONNX as it is, or a checkpoint with its float twin, exported."""
     if model.endswith(".onnx"):
         source = Path(model)
@@ -133,8 +167,17 @@ def _take_model(model: str, build: Path, steps: Steps) -> None:
             raise UsageError(f"{model}: not there; give a QONNX file, a checkpoint.pt or a built-in name")
         for name in (CHECKPOINT, FLOAT):
             (build / name).unlink(missing_ok=True)
-        steps.run("export", [source], [build / QONNX], lambda: _copy(source, build / QONNX))
+        steps.run(
+            "export",
+            [source, str(pixel_scale)],
+            [build / QONNX],
+            lambda: _take_graph(source, build / QONNX, pixel_scale),
+        )
         return
+    if pixel_scale is not None:
+        raise UsageError(
+            f"--pixel-scale {pixel_scale:g}: is of QONNX files from elsewhere; {model} says itself what it sees"
+        )
     find(model)  # says what is wrong with it
     source, twin = _checkpoint(model)
     _copy(source, build / CHECKPOINT)
@@ -149,6 +192,16 @@ def _take_model(model: str, build: Path, steps: Steps) -> None:
         [build / QONNX],
         lambda: export_qonnx(load(build / CHECKPOINT), build / QONNX),
     )
+
+
+def _take_graph(source: Path, target: Path, pixel_scale: float | None) -> None:
+    """A QONNX file as it is, or with the value of a pixel's step noted in it."""
+    if pixel_scale is None:
+        _copy(source, target)
+        return
+    graph = load_graph(source)
+    set_pixel_scale(graph, pixel_scale)
+    save_graph(graph, target)
 
 
 def _take_evaluation(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
-from framegate.errors import FramegateError
+from framegate.errors import FramegateError, UsageError
 
 EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"
 
@@ -22,16 +22,21 @@ def command(
     json: Json = False,
 ) -> None:
     """Simulate clips back to back; fails on the first value or cycle that is not the predicted one."""
-    from framegate.pipeline import as_json, simulate_build
+    from framegate.pipeline import as_json, simulate_build, takes_videos
     from framegate.quant.clips import spread
     from framegate.quant.datasets import find_clips
     from framegate.quant.shop import demo_clips
     from framegate.rtl_sim.simulator import known
 
-    found = find_clips(clips) if clips else demo_clips(build / "clips", 1)
+    videos = takes_videos(build)
+    if clips and not videos:
+        raise UsageError(
+            f"{build}: takes no square frames of red, green and blue, so no video; leave --clips out for noise"
+        )
+    found = find_clips(clips) if clips else demo_clips(build / "clips", 1) if videos else []
     chosen = [found[index] for index in spread([clip.label for clip in found], limit)]
     judgement = simulate_build(
-        build, chosen, say, noise=0 if clips else 1, simulator=known(simulator), probe=probe
+        build, chosen, say, noise=0 if clips else 1 if videos else 4, simulator=known(simulator), probe=probe
     )
     lines = [
         f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"

@@ -23,7 +23,16 @@ def command(
     test: Annotated[Path | None, typer.Option(help="Folder of clips to measure on at the end.")] = None,
     source: Source = None,
     only: Only = None,
-    model: Annotated[str | None, typer.Option(help="tsm-lite, tsn-lite or tsm-mobilenet.")] = None,
+    inflate: Annotated[
+        str | None, typer.Option(help="Checkpoint of tsn-lite from which i3d-lite starts.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="tsn-lite, tsm-lite, tsm-mobilenet, tsm-mobilenetv2, i3d-lite, slowfast-lite, c3d-lite, "
+            "r2plus1d-lite, x3d-lite, or a full size: tsm-mobilenetv2-full, slowfast-r50, c3d, r2plus1d-18, x3d-m."
+        ),
+    ] = None,
     positive: Annotated[str | None, typer.Option(help="The class that raises the alarm.")] = None,
     labels: Annotated[
         str | None, typer.Option(help="single, or independent: several classes, or none, per clip.")
@@ -32,6 +41,10 @@ def command(
     size: Annotated[int | None, typer.Option(help="Height and width of the input, pixels.")] = None,
     shift: Annotated[
         str | None, typer.Option(help="bidirectional or online (needs no future frame).")
+    ] = None,
+    causal: Annotated[
+        bool | None,
+        typer.Option("--causal/--centred", help="Temporal convolutions see no future frame."),
     ] = None,
     weight_bits: Annotated[str | None, typer.Option(help="2 to 8, or float.")] = None,
     act_bits: Annotated[str | None, typer.Option(help="2 to 8, or float.")] = None,
@@ -60,12 +73,12 @@ def command(
 
     network = {
         "name": model, "positive": positive, "labels": labels, "frames": frames, "size": size, "shift": shift,
-        "weight_bits": weight_bits, "act_bits": act_bits, "edge_bits": edge_bits,
+        "causal": causal, "weight_bits": weight_bits, "act_bits": act_bits, "edge_bits": edge_bits,
     }  # fmt: skip
     options = {
         "float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "batch": batch, "seed": seed,
         "threads": threads, "accelerator": accelerator, "devices": devices, "nodes": nodes, "weights": weights,
-        "patience": patience, "validation": validation, "source": source, "only": only,
+        "inflate": inflate, "patience": patience, "validation": validation, "source": source, "only": only,
     }  # fmt: skip
     settings = Recipe.find(recipe) if recipe is not None else Recipe()
     metrics = train(settings.override(options, network), clips, run, test, say)

@@ -7,16 +7,37 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.finn_ops import datatype
 from framegate.hls.graphs import GENERAL
-from framegate.hls.thresholds import FloatChain, NotMonotoneError, Staircase, staircase
+from framegate.hls.products import add_shift
+from framegate.hls.thresholds import FloatChain, NotMonotoneError, Staircase, output_format, staircase
 from framegate.hls.walk import Integers, Pending, Walk, Weights
 from onnx import NodeProto
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.registry import getCustomOp
 
+_QUANTIZERS = ("IntQuant", "Quant", "Trunc")
+_ELEMENTWISE = (
+    "Add",
+    "BatchNormalization",
+    "Clip",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Mul",
+    "Relu",
+    "Reshape",
+    "Sub",
+)
+
 
 def quant(walk: Walk, node: NodeProto) -> None:
     """A quantizer: of a constant, or the end of a chain of float operations."""
-    scale, zero, bits = (walk.model.get_initializer(name) for name in node.input[1:4])
+    if node.op_type == "Trunc" and len(node.input) != 6:
+        raise UsageError(
+            f"{walk.where(node)}: says no output scale (QONNX before 1.0); export again, or quantize by QuantIdentity"
+        )
+    names = output_format(node)
+    scale, bits, zero = (walk.model.get_initializer(name) for name in (*names, node.input[2]))
     if scale is None or bits is None or zero is None or np.any(zero):
         raise UsageError(
             f"{walk.where(node)}: scale, zero point and bit width must be constants, the zero point 0; "
@@ -25,15 +46,18 @@ def quant(walk: Walk, node: NodeProto) -> None:
     if bits.size != 1 or float(bits) not in range(1, 33):
         raise UsageError(f"{walk.where(node)}: bit width {bits.tolist()}; use a whole number")
     walk.note_scale(scale)
-    if (constant := walk.model.get_initializer(node.input[0])) is not None:
+    if (constant := walk.model.get_initializer(node.input[0])) is not None and node.op_type != "Trunc":
         walk.seen[node.output[0]] = _quantized(node, [constant, scale, zero, bits])
         return
-    if scale.size != 1:
-        raise UsageError(f"{walk.where(node)}: {scale.size} activation scales; use one per tensor")
     entry = walk.seen[node.input[0]]
     if isinstance(entry, Integers):
         entry = Pending(entry, node.input[0], ())
     assert isinstance(entry, Pending)
+    shape = entry.integers.shape
+    if scale.size != 1 and (entry.integers.flat or scale.shape != (1, shape[1], *[1] * (len(shape) - 2))):
+        raise UsageError(
+            f"{walk.where(node)}: activation scales of shape {scale.shape}; use one per tensor, or one per channel"
+        )
     _thresholds(walk, node, entry, int(bits))
 
 
@@ -70,7 +94,7 @@ def _thresholds(walk: Walk, node: NodeProto, pending: Pending, bits: int) -> Non
     )
     ones = np.ones_like(source.low)
     walk.seen[node.output[0]] = Integers(
-        node.output[0], source.shape, chain.scale, chain.low * ones, chain.high * ones
+        node.output[0], source.shape, chain.scale, chain.low * ones, chain.high * ones, flat=source.flat
     )
 
 
@@ -94,42 +118,79 @@ def _flipped(walk: Walk, node: NodeProto, pending: Pending, sign: np.ndarray) ->
 
 
 def float_operation(walk: Walk, node: NodeProto) -> None:
-    """A float operation with constants: a power of two moves into the scale, anything else waits for a quantizer."""
+    """A float operation with constants: a power of two moves into the scale, anything else waits for a quantizer.
+
+    Where none follows, any other factor may move into the scale too, and one value added to all logits alike is
+    rounded to their steps: both are told as not exact.
+    """
     data = next(name for name in node.input if name in walk.seen)
     entry = walk.seen[data]
-    if isinstance(entry, Integers) and (factor := _power_of_two(walk, node)):
-        walk.seen[node.output[0]] = replace(entry, scale=entry.scale * np.float32(factor))
-        return
     if isinstance(entry, Weights):
         raise UsageError(walk.unquantized(entry, walk.where(node)))
+    factor, own = _factor(walk, node), entry if isinstance(entry, Integers) else entry.folded
+    if isinstance(entry, Integers) and factor and np.frexp(factor)[0] == 0.5:
+        walk.seen[node.output[0]] = replace(entry, scale=entry.scale * np.float32(factor))
+        return
+    shift = _shift(walk, node)
+    if own and own.accumulator and shift is not None and not _is_quantized(walk, node.output[0]):
+        walk.settled(entry)
+        add_shift(walk, node, own, shift)
+        return
     if isinstance(entry, Integers):
         entry = Pending(entry, data, ())
     _check_operands(walk, node, entry.integers)
-    walk.seen[node.output[0]] = replace(entry, nodes=(*entry.nodes, node))
+    folded = replace(own, scale=own.scale * np.float32(factor)) if own and factor else None
+    walk.seen[node.output[0]] = replace(entry, nodes=(*entry.nodes, node), folded=folded)
 
 
-def _power_of_two(walk: Walk, node: NodeProto) -> float:
-    """The positive power of two by which a node multiplies, or 0."""
-    constants = [walk.model.get_initializer(name) for name in node.input]
-    constant = next((value for value in constants if value is not None), None)
-    if constant is None or constant.size != 1 or node.op_type not in ("Mul", "Div"):
-        return 0.0
-    if node.op_type == "Div" and constants[0] is not None:
-        return 0.0
-    value = float(constant.reshape(()))
-    if value <= 0 or np.frexp(value)[0] != 0.5:
+def _factor(walk: Walk, node: NodeProto) -> float:
+    """The positive number by which a node multiplies all values, or 0."""
+    value, slot = _scalar(walk, node)
+    if value is None or value <= 0 or (node.op_type, slot) not in (("Mul", 0), ("Mul", 1), ("Div", 1)):
         return 0.0
     return value if node.op_type == "Mul" else 1 / value
 
 
+def _shift(walk: Walk, node: NodeProto) -> float | None:
+    """The number that a node adds to all values; None when it does something else."""
+    value, slot = _scalar(walk, node)
+    if value is None or (node.op_type, slot) not in (("Add", 0), ("Add", 1), ("Sub", 1)):
+        return None
+    return value if node.op_type == "Add" else -value
+
+
+def _scalar(walk: Walk, node: NodeProto) -> tuple[float | None, int]:
+    """The single constant value that a node takes beside its data, if any, and the number of that input."""
+    for slot, name in enumerate(node.input[:2]):
+        constant = walk.model.get_initializer(name)
+        if constant is not None and constant.size == 1:
+            return float(constant.reshape(())), slot
+    return None, 0
+
+
+def _is_quantized(walk: Walk, tensor: str) -> bool:
+    """Whether each reader of a tensor is a quantizer, maybe behind elementwise operations."""
+    readers = walk.model.find_consumers(tensor)
+    return bool(readers) and all(
+        reader.op_type in _QUANTIZERS
+        or (reader.op_type in _ELEMENTWISE and _is_quantized(walk, reader.output[0]))
+        for reader in readers
+    )
+
+
 def _check_operands(walk: Walk, node: NodeProto, integers: Integers) -> None:
     """Constants must be one value, or one per channel."""
-    if node.op_type == "BatchNormalization":
-        return
     channels, rank = integers.shape[1], len(integers.shape)
     per_channel = ((channels, *[1] * (rank - 2)), (1, channels, *[1] * (rank - 2)))
     for name in node.input:
         constant = walk.model.get_initializer(name)
+        if constant is not None and constant.size != 1 and integers.flat:
+            raise UsageError(
+                f"{walk.where(node)}: has {constant.size} constants for flattened pictures of "
+                f"{integers.shape[1:]}; put it before the flattening, or behind the linear layer"
+            )
+        if node.op_type == "BatchNormalization":
+            continue
         if constant is not None and constant.size != 1 and constant.shape not in per_channel:
             raise UsageError(
                 f"{walk.where(node)}: a constant of shape {constant.shape}; use one value, or one per channel"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from framegate.errors import UsageError
 from framegate.files import read_json, write_json
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.emit import emit
@@ -63,6 +64,11 @@ def compile_hardware(
     dataflow = read_dataflow(build / HARDWARE, thresholds)
     if stream:
         dataflow = endless(dataflow)
+    elif (scores := dataflow.stream(dataflow.result).frames) > 1:
+        raise UsageError(
+            f"{dataflow.model}: gives a score for each of {scores} frames; compile it with --stream, export it for "
+            f"one frame, or let it end in a mean over frames"
+        )
     complete, times = _design(dataflow, target, clock_mhz, frames_per_second, progress)
     progress("emission")
     rtl = emit(complete, times, build / RTL)

@@ -69,8 +69,8 @@ def gather(x: np.ndarray, groups: Groups, stride_t: int, axis: int, outputs: int
 class FrameGather(HWCustomOp):
     """Output frame t: the channel ranges of `groups` from frames t*stride_t + offset, zero outside the clip.
 
-    There are `outputs` of them, 0 standing for ceil(frames/stride_t): a 3-D convolution of k_t taps that pads its clip by
-    p frames on both sides has the offsets -p … k_t-1-p and (frames + 2p - k_t)//stride_t + 1 outputs.
+    There are `outputs` of them, 0 standing for ceil(frames/stride_t): a 3-D convolution of k_t taps that pads its clip
+    by p frames on both sides has the offsets -p … k_t-1-p and (frames + 2p - k_t)//stride_t + 1 outputs.
 
     In a network `frames` and `groups` (begin, end, offset, begin, …) say all. Between FINN's hardware nodes,
     `backend` is set and the stream attributes describe one clip in NHWC order.

@@ -59,11 +59,11 @@ def _largest(dataflow: Dataflow, name: str) -> str:
     largest = ", ".join(f"{kernel} {takes[kernel]:,}" for kernel in top)
     if name != "bram":
         return f"most of it in {largest}"
-    uses = ", ".join(f"{use} {blocks:,}" for use, blocks in _memory(dataflow).items() if blocks)
+    uses = ", ".join(f"{use} {blocks:,}" for use, blocks in memory(dataflow).items() if blocks)
     return f"{uses}; most of it in {largest}"
 
 
-def _memory(dataflow: Dataflow) -> dict[str, int]:
+def memory(dataflow: Dataflow) -> dict[str, int]:
     """Block RAMs by what they hold."""
     return {
         use: sum(kernel.cost().bram for kernel in dataflow.kernels if isinstance(kernel, kinds))
@@ -83,7 +83,7 @@ def _remedy(dataflow: Dataflow, cost: Cost, target: Target, over: list[str]) -> 
 
 def _weight_bits_that_fit(dataflow: Dataflow, cost: Cost, target: Target) -> int:
     """The most bits per weight at which the block RAMs would do, if 2 or more and fewer than now; else 0."""
-    weights = _memory(dataflow)["weights"]
+    weights = memory(dataflow)["weights"]
     products = [kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec | Depthwise)]
     now = max(products, key=lambda kernel: kernel.cost().bram).weight_bits if products else 0
     left = target.bram - (cost.bram - weights)

@@ -5,7 +5,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from math import gcd
+from math import gcd, lcm
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
@@ -28,6 +28,7 @@ from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
 _MOST_PIXEL_LANES = 16
+_ADAPTABLE = (Concat, FrameGather, Shift)  # take any lanes that do not straddle their parts
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _layers(dataflow: Dataflow) -> Iterator[list[Kernel]]:
     for kernel in dataflow.kernels:
         if isinstance(kernel, MatVec | Depthwise | Pool):
             yield [*_tied(dataflow, kernel), kernel]
-        elif isinstance(kernel, Concat) or (isinstance(kernel, FrameGather) and not kernel.depthwise):
+        elif isinstance(kernel, _ADAPTABLE) and not getattr(kernel, "depthwise", False):
             yield [kernel]
 
 
@@ -140,13 +141,10 @@ def _choices(dataflow: Dataflow, layer: list[Kernel]) -> list[Fold]:
 
 def _widest(layer: list[Kernel]) -> int:
     """The most lanes that a layer can have; all its divisors are possible as well."""
-    first = layer[0]
-    if isinstance(first, Concat):
-        return gcd(first.left.channels, first.right.channels)
-    if isinstance(first, FrameGather):
-        return gcd(first.input.channels, *(bound for group in first.groups for bound in group[:2]))
-    assert isinstance(first, Stage)
-    return layer[-1].channels if isinstance(layer[-1], Pool | Depthwise) else first.input.channels
+    first, last = layer[0], layer[-1]
+    if isinstance(last, Pool | Depthwise):
+        return last.channels
+    return first.lanes_for(0) if isinstance(first, _ADAPTABLE) else first.inputs[0].channels
 
 
 def _folded(layer: list[Kernel], lanes: int, pe: int) -> list[Kernel]:
@@ -195,9 +193,12 @@ def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
     """
     dataflow = replace(dataflow, pixels=replace(dataflow.pixels, lanes=_pixel_lanes(dataflow.pixels)))
     fold_of = {
-        kernel.name: folds[layer[-1].name] for layer in _layers(dataflow) for kernel in layer
+        kernel.name: folds[layer[-1].name]
+        for layer in _layers(dataflow)
+        for kernel in layer
+        if layer[-1].name in folds
     }  # also of the kernels that are tied to a product
-    wiring = _Wiring(dataflow)
+    wiring = _Wiring(dataflow, interval=max(fold.cycles for fold in folds.values()))
     for kernel in dataflow.kernels:
         wiring.add(kernel, fold_of.get(kernel.name))
     return replace(dataflow, kernels=tuple(wiring.kernels.values()), links=tuple(wiring.links)).check(
@@ -215,6 +216,7 @@ class _Wiring:
     """The folded dataflow in the making."""
 
     unfolded: Dataflow
+    interval: int  # cycles per frame that the folds leave
     kernels: dict[str, Kernel] = field(default_factory=dict)
     links: list[Link] = field(default_factory=list)
 
@@ -225,7 +227,7 @@ class _Wiring:
         lanes = _lanes_wanted(kernel, offered, fold)
         for slot, link in enumerate(feeds):
             producer, port = link.producer, link.port
-            for step in _steps(offered[slot].lanes, lanes):
+            for step in self._steps(offered[slot], lanes):
                 width = Width(name=_width_name(kernel, slot, step, lanes), input=offered[slot], lanes=step)
                 self.links.append(Link(producer, port, width.name, 0))
                 self.kernels[width.name] = width
@@ -239,6 +241,18 @@ class _Wiring:
             return self.unfolded.pixels
         return self.kernels[link.producer].outputs[link.port]
 
+    def _steps(self, stream: Stream, wanted: int) -> list[int]:
+        """Lane counts to convert to, one after the other, each a whole ratio: through few lanes, or if that is too
+        slow through many.
+        """
+        if stream.lanes == wanted:
+            return []
+        if stream.lanes % wanted == 0 or wanted % stream.lanes == 0:
+            return [wanted]
+        few = replace(stream, lanes=gcd(stream.lanes, wanted))
+        fast = few.beats <= self.interval * self.unfolded.pixels.frames
+        return [few.lanes if fast else lcm(stream.lanes, wanted), wanted]
+
     def _pe(self, kernel: Kernel, fold: Fold | None) -> int | None:
         """Rows per cycle of a matrix product, also for the window before it; None for any other kernel."""
         if isinstance(kernel, Window) and not kernel.depthwise:
@@ -247,19 +261,11 @@ class _Wiring:
 
 
 def _lanes_wanted(kernel: Kernel, offered: list[Stream], fold: Fold | None) -> int:
-    if fold is not None:
-        return fold.lanes
     lanes = gcd(*(stream.lanes for stream in offered))
-    return kernel.lanes_for(lanes) if isinstance(kernel, Shift) else lanes
-
-
-def _steps(lanes: int, wanted: int) -> Iterator[int]:
-    """Lane counts to convert to, one after the other, each a whole ratio."""
-    if lanes == wanted:
-        return
-    if lanes % wanted and wanted % lanes:
-        yield gcd(lanes, wanted)
-    yield wanted
+    if isinstance(kernel, _ADAPTABLE) and not getattr(kernel, "depthwise", False):
+        taken = kernel.lanes_for(lanes)
+        return taken if fold is None else max(taken, fold.lanes)  # as offered, if that is fast enough
+    return lanes if fold is None else fold.lanes
 
 
 def _width_name(kernel: Kernel, slot: int, step: int, lanes: int) -> str:

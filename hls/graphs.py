@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from framegate.files import whole
 from framegate.hls import finn_ops
-from onnx import TensorProto, helper
+from framegate.hls.shapes import describe_constants
+from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.datatype import BaseDataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
@@ -19,7 +20,7 @@ HARDWARE = "finn.custom_op.fpgadataflow"
 LOGIT_SCALE = "framegate.logit_scale"  # metadata: value of one integer logit step, as repr of a float
 EXACT = "framegate.exact_by_construction"  # metadata: "true" when every scale is a power of two
 NETWORK = "framegate.network"  # metadata that the export leaves: the network's configuration as JSON
-PIXEL_SCALE = 2.0**-8  # value of one step of an input pixel
+PIXEL_SCALE = "framegate.pixel_scale"  # metadata: value of one step of an input pixel, as repr of a float
 
 _LAYOUTS = {2: ["N", "C"]}
 
@@ -33,7 +34,6 @@ class GraphWriter:
     nodes: list[Any] = field(default_factory=list)
     tensors: dict[str, tuple[tuple[int, ...], BaseDataType | None]] = field(default_factory=dict)
     constants: dict[str, tuple[np.ndarray, BaseDataType | None]] = field(default_factory=dict)
-    sparsity: dict[str, dict[str, Any]] = field(default_factory=dict)  # of constants, as FINN notes it
 
     def tensor(self, name: str, shape: tuple[int, ...], kind: BaseDataType) -> str:
         """Declare a tensor; return its name."""
@@ -49,7 +49,9 @@ class GraphWriter:
         self, op: str, inputs: list[str], output: str, domain: str = "", label: str = "", **attributes: Any
     ) -> None:
         """Append a node, named `label` or like its output tensor."""
-        node = helper.make_node(op, inputs, [output], name=label or output, domain=domain, **attributes)
+        node = helper.make_node(op, inputs, [output], name=label or output, domain=domain)
+        for name, value in sorted(attributes.items()):  # not by make_node, which has its own `outputs`
+            node.attribute.append(helper.make_attribute(name, value))
         self.nodes.append(node)
 
     def model(self, inputs: str, outputs: str, metadata: dict[str, str]) -> ModelWrapper:
@@ -59,18 +61,21 @@ class GraphWriter:
             for name, (shape, _) in self.tensors.items()
         }
         inner = [info for name, info in infos.items() if name not in (inputs, outputs)]
+        constants = [
+            numpy_helper.from_array(values.astype(np.int64 if kind is None else np.float32), name)
+            for name, (values, kind) in self.constants.items()
+        ]
         graph = helper.make_graph(
-            self.nodes, "framegate", [infos[inputs]], [infos[outputs]], value_info=inner
+            self.nodes, "framegate", [infos[inputs]], [infos[outputs]], constants, value_info=inner
         )
+        describe_constants(graph)
         opsets = [helper.make_opsetid("", self.opset)]
         opsets += [helper.make_opsetid(name, 1) for name in (GENERAL, HARDWARE, finn_ops.DOMAIN)]
-        model = ModelWrapper(qonnx_make_model(graph, opset_imports=opsets))
-        for name, (values, kind) in self.constants.items():
-            model.set_initializer(name, values.astype(np.int64 if kind is None else np.float32))
+        model = ModelWrapper(
+            qonnx_make_model(graph, opset_imports=opsets), fix_missing_initializer_valueinfo=False
+        )
         for name, kind in self._kinds().items():
             model.set_tensor_datatype(name, kind)
-        for name, structure in self.sparsity.items():
-            model.set_tensor_sparsity(name, structure)
         for name, (shape, _) in self.tensors.items():
             model.set_tensor_layout(name, _LAYOUTS.get(len(shape), list(self.layout)))
         helper.set_model_props(model.model, metadata)
@@ -86,6 +91,16 @@ def metadata(model: ModelWrapper) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.model.metadata_props}
 
 
+def pixel_scale(model: ModelWrapper) -> float:
+    """The value of one step of an input pixel: what the graph says, or 1/256."""
+    return float(metadata(model).get(PIXEL_SCALE, 2.0**-8))
+
+
+def set_pixel_scale(model: ModelWrapper, scale: float) -> None:
+    """Say that the network takes pixel * `scale`."""
+    helper.set_model_props(model.model, metadata(model) | {PIXEL_SCALE: repr(float(scale))})
+
+
 def save(model: ModelWrapper, target: Path) -> Path:
     """Write an ONNX file, whole; return `target`."""
     with whole(target) as draft:
@@ -94,7 +109,7 @@ def save(model: ModelWrapper, target: Path) -> Path:
 
 
 def run(model: ModelWrapper, pixels: np.ndarray) -> np.ndarray:
-    """The integer logits (clips, K) of an integer or hardware graph for pixels (clips, T, H, W, 3), uint8.
+    """The integer logits (clips, K) of an integer or hardware graph for pixels (clips, T, H, W, C), uint8.
 
     Per-frame networks give (clips, T, K).
     """
@@ -102,11 +117,12 @@ def run(model: ModelWrapper, pixels: np.ndarray) -> np.ndarray:
 
 
 def run_qonnx(model: ModelWrapper, pixels: np.ndarray) -> np.ndarray:
-    """The float32 logits (clips, K) of a QONNX graph for pixels (clips, T, H, W, 3), uint8.
+    """The float32 logits (clips, K) of a QONNX graph for pixels (clips, T, H, W, C), uint8.
 
-    The network sees pixel/256. Per-frame networks give (clips, T, K).
+    The network sees pixel * pixel_scale(model): as (T, C, H, W), as (1, C, T, H, W), or as (T, C) when its frames
+    are vectors. Per-frame networks give (clips, T, K).
     """
-    return _run(model, pixels.astype(np.float32) * np.float32(PIXEL_SCALE), channels_last=False)
+    return _run(model, pixels.astype(np.float32) * np.float32(pixel_scale(model)), channels_last=False)
 
 
 def _takes_channels_last(model: ModelWrapper) -> bool:
@@ -115,7 +131,9 @@ def _takes_channels_last(model: ModelWrapper) -> bool:
 
 def _run(model: ModelWrapper, values: np.ndarray, channels_last: bool) -> np.ndarray:
     source, result = model.graph.input[0].name, model.graph.output[0].name
-    clips = values if channels_last else np.ascontiguousarray(values.transpose(0, 1, 4, 2, 3))
-    logits = [execute_onnx(model, {source: clip})[result] for clip in clips]
+    shape = model.get_tensor_shape(source)
+    axes = (0, 1, 2, 3, 4) if channels_last else (0, 4, 1, 2, 3) if len(shape) == 5 else (0, 1, 4, 2, 3)
+    clips = np.ascontiguousarray(values.transpose(axes))
+    logits = [execute_onnx(model, {source: clip.reshape(shape)})[result] for clip in clips]
     flat = np.stack([frames.reshape(len(frames), -1) for frames in logits])
     return flat[:, 0] if flat.shape[1] == 1 else flat

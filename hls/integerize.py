@@ -6,25 +6,24 @@ accumulator and the next quantizer becomes one MultiThreshold, whose integer thr
 float32 operations.
 """
 
+import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls import finn_ops
 from framegate.hls.activations import float_operation, quant
-from framegate.hls.finn_ops import datatype
-from framegate.hls.walk import Handlers, Integers, Walk, Weights
-from onnx import NodeProto
+from framegate.hls.pooling import average_pool, channel_max, frame_mean, max_pool, reduce_pixels
+from framegate.hls.products import bias, conv, linear
+from framegate.hls.walk import Handlers, Integers, Pending, Walk, Weights
+from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import get_by_name
 
-GEOMETRY = ("group", "kernel_shape", "pads", "strides")  # of a Conv
-
 
 def integerize(model: ModelWrapper) -> ModelWrapper:
-    """Rewrite a QONNX network (pixel/256 in, logits out) as integers (pixel in, integer logits out).
+    """Rewrite a QONNX network (pixel * pixel_scale in, logits out) as integers (pixel in, integer logits out).
 
     Metadata of the result: that of the network, LOGIT_SCALE and EXACT.
     Raises UsageError naming the layer that cannot become integers, and the way out.
@@ -59,113 +58,36 @@ def join(walk: Walk, node: NodeProto) -> None:
     walk.add(node, result, "Add", [left.tensor, right.tensor])
 
 
-def bias(walk: Walk, node: NodeProto) -> None:
-    """Quantized constants, one per channel, on the bare sums of a layer: both in steps of the finer scale."""
-    slot = 0 if isinstance(walk.seen[node.input[1]], Weights) else 1
-    source, added = walk.integers(node, slot), walk.seen[node.input[1 - slot]]
-    assert isinstance(added, Weights)
-    channels, rank = source.shape[1], len(source.shape)
-    per_channel = ((channels, *[1] * (rank - 2)), (1, channels, *[1] * (rank - 2)))
-    if added.integers.shape not in per_channel or (added.scale != added.scale.flat[0]).any():
+def concat(walk: Walk, node: NodeProto) -> None:
+    """Channels of several tensors of integers side by side."""
+    parts = [walk.integers(node, slot, quantized=True) for slot in range(len(node.input))]
+    axis, rank = get_by_name(node.attribute, "axis").i, len(parts[0].shape)
+    if axis % rank != 1:
+        raise UsageError(f"{walk.where(node)}: axis={axis}; only channels (axis=1) can be put side by side")
+    scales = np.unique(np.concatenate([part.scale.reshape(-1) for part in parts]))
+    if len(scales) > 1:
         raise UsageError(
-            f"{walk.where(node)}: adds a constant of shape {added.integers.shape}; use one value per channel, "
-            f"and one scale"
+            f"{walk.where(node)}: puts integers of scales {scales.tolist()} side by side; let all branches end "
+            f"in one shared quantizer"
         )
-    steps, source = _in_common_steps(walk, node, source, added.scale.flat[0])
-    values = added.integers.reshape(-1) * steps
-    kind = datatype(int(values.min()), int(values.max()))
-    name = walk.writer.constant(f"{node.output[0]}_values", values.reshape(per_channel[1]), kind)
-    result = replace(
-        source, tensor=node.output[0], low=source.low + values, high=source.high + values, weights=""
-    )
-    walk.add(node, result, "Add", [source.tensor, name])
-
-
-def _in_common_steps(
-    walk: Walk, node: NodeProto, source: Integers, scale: np.ndarray
-) -> tuple[int, Integers]:
-    """How many steps of the sums a step of a bias of `scale` is, once the sums are in steps that divide it."""
-    if source.scale.size == 1:
-        coarser, finer = float(scale / source.scale), float(source.scale / scale)
-        if coarser.is_integer():
-            return int(coarser), source
-        if finer.is_integer() and source.weights:
-            return 1, _in_finer_steps(walk, source, int(finer))
-    raise UsageError(
-        f"{walk.where(node)}: adds a bias of scale {float(scale):g} to sums of scale {source.scale.tolist()}; use "
-        f"scales that are powers of two, and one weight scale for the layer"
-    )
-
-
-def _in_finer_steps(walk: Walk, source: Integers, steps: int) -> Integers:
-    """The sums in steps that many times finer: their weights are larger by that factor."""
-    values = walk.writer.constants[source.weights][0] * steps
-    kind = datatype(min(int(values.min()), -1), max(int(values.max()), 0))
-    walk.writer.constant(source.weights, values, kind)
-    finer = replace(source, scale=source.scale / steps, low=source.low * steps, high=source.high * steps)
-    walk.writer.tensor(finer.tensor, finer.shape, datatype(int(finer.low.min()), int(finer.high.max())))
-    return finer
-
-
-def conv(walk: Walk, node: NodeProto) -> None:
-    """A convolution of all channels or of each by itself, without bias or dilation."""
-    source, weights = walk.integers(node, quantized=True), walk.weights(node)
-    _check_geometry(walk.where(node), node, weights.integers)
-    geometry = {entry.name: list(entry.ints) or entry.i for entry in node.attribute if entry.name in GEOMETRY}
-    _product(walk, node, source, weights, "Conv", weights.integers, **geometry)
-
-
-def linear(walk: Walk, node: NodeProto) -> None:
-    """A matrix product with quantized weights, without bias."""
-    source, weights = walk.integers(node, quantized=True), walk.weights(node)
-    given = {entry.name: entry.f if entry.type == 1 else entry.i for entry in node.attribute}
-    plain = {"alpha": 1.0, "beta": 1.0, "transA": 0}
-    odd = [name for name, value in plain.items() if given.get(name, value) != value]
-    if odd or len(node.input) > 2 or len(source.shape) != 2 or weights.integers.ndim != 2:
-        raise UsageError(
-            f"{walk.where(node)}: only a plain product with one row per frame can be built; "
-            f"use a linear layer with bias=False on flattened features"
-        )
-    if not given.get("transB", 0):
-        weights = replace(weights, integers=weights.integers.T, scale=weights.scale.T)
-    _product(walk, node, source, weights, "MatMul", weights.integers.T)
-
-
-def _product(
-    walk: Walk,
-    node: NodeProto,
-    source: Integers,
-    weights: Weights,
-    op: str,
-    constant: np.ndarray,
-    **geometry: Any,
-) -> None:
-    """Emit `op` with `constant`, its weights as integers; `weights` has the outputs on axis 0."""
-    if source.scale.size != 1:
-        raise UsageError(f"{walk.where(node)}: reads a scale per channel; use one per activation tensor")
-    rows, scales = (part.reshape(len(part), -1) for part in (weights.integers, weights.scale))
-    if (scales != scales[:, :1]).any():
-        raise UsageError(f"{walk.where(node)}: weight scales differ within an output; use one per output")
-    name = walk.writer.constant(f"{node.output[0]}_weights", constant, weights.kind)
-    low, high = min(int(source.low.min()), 0), max(int(source.high.max()), 0)  # zero: padding
-    ends = np.stack([rows * low, rows * high])
-    result = Integers(
-        node.output[0],
-        tuple(walk.model.get_tensor_shape(node.output[0])),
-        source.scale * scales[:, 0] if (scales != scales[0]).any() else source.scale * scales[0, 0],
-        ends.min(axis=0).sum(axis=1),
-        ends.max(axis=0).sum(axis=1),
-        accumulator=walk.where(node),
-        weights=name,
-    )
-    walk.add(node, result, op, [source.tensor, name], **geometry)
+    low, high = (np.concatenate([getattr(part, end) for part in parts]) for end in ("low", "high"))
+    shape = (parts[0].shape[0], len(low), *parts[0].shape[2:])
+    if any(part.shape[2:] != shape[2:] or part.shape[0] != shape[0] for part in parts):
+        sizes = " and ".join(str(part.shape) for part in parts)
+        raise UsageError(f"{walk.where(node)}: puts {sizes} side by side; make all but the channels equal")
+    result = Integers(node.output[0], shape, scales.reshape(()), low, high)
+    walk.add(node, result, "Concat", [part.tensor for part in parts], axis=1)
 
 
 def frame_gather(walk: Walk, node: NodeProto) -> None:
     """Channels of neighbouring frames: integers as before, and zeros."""
-    source = walk.integers(node)
-    groups = getCustomOp(node).groups
-    pick = np.concatenate([np.arange(begin, end) for begin, end, _ in groups])
+    source, op = walk.integers(node), getCustomOp(node)
+    if op.get_nodeattr("frames") != source.shape[0]:
+        raise UsageError(
+            f"{walk.where(node)}: frames={op.get_nodeattr('frames')}, but {source.shape[0]} arrive; export the "
+            f"network for one clip"
+        )
+    pick = np.concatenate([np.arange(begin, end) for begin, end, _ in op.groups])
     result = replace(
         source,
         tensor=node.output[0],
@@ -175,89 +97,57 @@ def frame_gather(walk: Walk, node: NodeProto) -> None:
         high=np.maximum(source.high[pick], 0),
         weights="",
     )
-    attributes = {entry.name: getCustomOp(node).get_nodeattr(entry.name) for entry in node.attribute}
+    attributes = {entry.name: op.get_nodeattr(entry.name) for entry in node.attribute}
     walk.add(node, result, "FrameGather", [source.tensor], finn_ops.DOMAIN, **attributes)
 
 
-def frame_mean(walk: Walk, node: NodeProto) -> None:
-    """The sum over frames."""
-    frames = getCustomOp(node).get_nodeattr("frames")
-    result = _sum(walk, node, frames)
-    walk.add(node, result, "FrameMean", [walk.integers(node).tensor], finn_ops.DOMAIN, frames=frames)
-
-
-def reduce_sum(walk: Walk, node: NodeProto) -> None:
-    """The sum over the pixels of a frame."""
-    axes = walk.model.get_initializer(node.input[1]) if len(node.input) > 1 else None
-    keep = get_by_name(node.attribute, "keepdims")
-    source = walk.integers(node)
-    if axes is None or sorted(int(axis) % 4 for axis in axes) != [2, 3] or (keep is not None and not keep.i):
-        raise UsageError(
-            f"{walk.where(node)}: only sums over height and width that keep both dimensions can be "
-            f"built; use sum((2, 3), keepdim=True)"
-        )
-    result = _sum(walk, node, source.shape[2] * source.shape[3])
-    name = walk.writer.constant(f"{result.tensor}_axes", np.array([2, 3]))
-    walk.add(node, result, "ReduceSum", [source.tensor, name], keepdims=1)
-
-
-def _sum(walk: Walk, node: NodeProto, count: int) -> Integers:
-    source = walk.integers(node)
-    shape = tuple(walk.model.get_tensor_shape(node.output[0]))
-    return replace(
-        source,
-        tensor=node.output[0],
-        shape=shape,
-        low=source.low * count,
-        high=source.high * count,
-        weights="",
-    )
-
-
 def reshape(walk: Walk, node: NodeProto) -> None:
-    """(T, C, 1, 1) to (T, C)."""
-    source, shape = walk.integers(node), tuple(walk.model.get_tensor_shape(node.output[0]))
-    if source.shape not in (shape, (*shape, 1, 1)):
+    """(T, C, H, W) to (T, C*H*W): only noted, for the linear layer behind it, when there is more than one pixel."""
+    entry, shape = walk.seen.get(node.input[0]), tuple(walk.model.get_tensor_shape(node.output[0]))
+    known = entry.integers if isinstance(entry, Pending) else entry
+    if not isinstance(known, Integers):
+        raise UsageError(walk.unquantized(known, walk.where(node)))
+    flattened = (known.shape[0], math.prod(known.shape[1:]))
+    if shape == (flattened if known.flat else known.shape):
+        identity(walk, node)
+    elif len(known.shape) != 4 or shape != flattened:
         raise UsageError(
-            f"{walk.where(node)}: {source.shape} to {shape}; only (frames, channels, 1, 1) can be "
-            f"flattened: sum over the pixels first"
+            f"{walk.where(node)}: {known.shape} to {shape}; only (frames, channels, height, width) can be "
+            f"flattened, frame by frame"
         )
-    result = replace(source, tensor=node.output[0], shape=shape)
-    name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
-    walk.add(node, result, "Reshape", [source.tensor, name])
+    elif isinstance(entry, Integers) and entry.shape[2:] == (1, 1):
+        result = replace(entry, tensor=node.output[0], shape=shape)
+        name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
+        walk.add(node, result, "Reshape", [entry.tensor, name])
+    else:
+        identity(walk, node)
+        walk.seen[node.output[0]] = _flat(walk.seen[node.output[0]])
+
+
+def _flat(entry: Integers | Pending | Weights) -> Integers | Pending:
+    if isinstance(entry, Pending):
+        folded = entry.folded and replace(entry.folded, flat=True)
+        return replace(entry, integers=replace(entry.integers, flat=True), folded=folded)
+    assert isinstance(entry, Integers)
+    return replace(entry, flat=True)
 
 
 def identity(walk: Walk, node: NodeProto) -> None:
     """Nothing."""
-    walk.seen[node.output[0]] = walk.seen[node.input[0]]
-
-
-def _check_geometry(where: str, node: NodeProto, weights: np.ndarray) -> None:
-    """Raise UsageError for a convolution that the kernels cannot do."""
-    rank = weights.ndim
-    given = {entry.name: entry for entry in node.attribute}
-    if len(node.input) > 2:
-        raise UsageError(f"{where}: has a bias; use bias=False and let BatchNorm shift")
-    if rank != 4:
-        raise UsageError(
-            f"{where}: is {rank - 2}-dimensional; write it as a FrameGather and a 2-D convolution"
-        )
-    group = given["group"].i if "group" in given else 1
-    if group != 1 and weights.shape[:2] != (group, 1):
-        outputs, inputs = len(weights), group * weights.shape[1]
-        raise UsageError(
-            f"{where}: group={group} of {inputs} channels to {outputs} cannot be built yet; use group=1, or "
-            f"a depthwise convolution (a group and an output per channel)"
-        )
-    if "dilations" in given and set(given["dilations"].ints) != {1}:
-        raise UsageError(f"{where}: dilations={list(given['dilations'].ints)} cannot be built yet; use 1")
-    if "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET"):
-        raise UsageError(f"{where}: auto_pad={given['auto_pad'].s.decode()}; export explicit padding")
+    entry = walk.seen[node.input[0]]
+    if isinstance(entry, Pending):  # keeps the chain of tensor names
+        passed = helper.make_node("Identity", [node.input[0]], [node.output[0]], name=node.name)
+        entry = replace(entry, nodes=(*entry.nodes, passed))
+    walk.seen[node.output[0]] = entry
 
 
 HANDLERS: Handlers = {
     "Add": elementwise,
+    "AveragePool": average_pool,
     "BatchNormalization": elementwise,
+    "ChannelMax": channel_max,
+    "Clip": elementwise,
+    "Concat": concat,
     "Conv": conv,
     "Div": elementwise,
     "Dropout": identity,
@@ -265,13 +155,17 @@ HANDLERS: Handlers = {
     "FrameGather": frame_gather,
     "FrameMean": frame_mean,
     "Gemm": linear,
+    "GlobalAveragePool": reduce_pixels,
     "Identity": identity,
     "IntQuant": quant,
     "MatMul": linear,
+    "MaxPool": max_pool,
     "Mul": elementwise,
     "Quant": quant,
-    "ReduceSum": reduce_sum,
+    "ReduceMean": reduce_pixels,
+    "ReduceSum": reduce_pixels,
     "Relu": elementwise,
     "Reshape": reshape,
     "Sub": elementwise,
+    "Trunc": quant,
 }

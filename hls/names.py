@@ -14,11 +14,14 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 
 _KINDS = {
-    "FrameGather": "shift",
+    "Add": "add",
+    "ChannelMax": "temporal_pool",
+    "Concat": "concat",
+    "FrameMean": "clip_mean",
+    "MaxPool": "pool",
     "ReduceSum": "spatial_mean",
     "Reshape": "flatten",
-    "FrameMean": "clip_mean",
-    "Add": "add",
+    "SumPool": "average_pool",
 }
 
 
@@ -50,7 +53,7 @@ class _Namer:
         """One name per node, in order."""
         nodes = list(self.model.graph.node)
         self.place_of = _places(nodes) | _blocks(nodes)
-        self.products = [node.output[0] for node in nodes if node.op_type == "MatMul"]
+        self.products = [node.output[0] for node in nodes if self._is_linear(node)]
         for node in self.model.graph.node:
             self.name_of[node.output[0]] = self._unique(self._name(node))
         return [self.name_of[node.output[0]] for node in self.model.graph.node]
@@ -58,18 +61,39 @@ class _Namer:
     def _name(self, node: NodeProto) -> str:
         place = self.place_of[node.output[0]]
         if node.op_type == "MultiThreshold":
-            before = node.input[0]
+            before = self._through_reshapes(node.input[0])
+            if before == self.model.graph.input[0].name:
+                return "input_act"
             if self.place_of.get(before) == place and before in self.name_of:
                 return f"{self.name_of[before].removesuffix('_add')}_act"
             return f"{place}_act".lstrip("_")
-        if node.op_type == "Conv":
-            return f"{place}_depthwise" if _is_depthwise(node) else self._conv(place)
-        if node.op_type == "MatMul":
+        if node.output[0] in self.products:
             number = self.products.index(node.output[0]) + 1
             return "head" if number == len(self.products) else f"hidden{number}"
+        if node.op_type == "Conv":
+            return f"{place}_depthwise" if _is_depthwise(node) else self._conv(place)
         if _is_bias(node):
             return f"{self.name_of[node.input[0]]}_bias"
-        return f"{place}_{_KINDS[node.op_type]}".lstrip("_")
+        return f"{place}_{self._kind(node)}".lstrip("_")
+
+    def _kind(self, node: NodeProto) -> str:
+        """What a layer without weights is called."""
+        if node.op_type != "FrameGather":
+            return _KINDS[node.op_type]
+        before, after = (self.model.get_tensor_shape(tensor) for tensor in (node.input[0], node.output[0]))
+        return "shift" if before == after else "gather"
+
+    def _through_reshapes(self, tensor: str) -> str:
+        """The tensor that a chain of Reshapes starts from."""
+        producer = self.model.find_producer(tensor)
+        is_reshape = producer is not None and producer.op_type == "Reshape"
+        return self._through_reshapes(producer.input[0]) if is_reshape else tensor
+
+    def _is_linear(self, node: NodeProto) -> bool:
+        """Whether a node is a product with a vector, or with all of a picture that was flattened for it."""
+        readers = self.model.find_consumers(node.output[0])
+        flattened = bool(readers) and all(reader.op_type == "Reshape" for reader in readers)
+        return node.op_type == "MatMul" or (node.op_type == "Conv" and flattened)
 
     def _conv(self, place: str) -> str:
         if place.endswith("_shortcut"):

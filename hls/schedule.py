@@ -90,7 +90,7 @@ def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
             watch.see(stream)
         if watch.settles:
             break
-        interval += max(1, interval // 256)
+        interval = max(interval + max(1, interval // 256), -(-watch.result_period // frames))
     complete = _with_fifos(paced, watch.depths)
     return complete, _summary(complete, watch, interval, clock_mhz)
 
@@ -188,6 +188,11 @@ class _Watch:
     def latencies(self) -> np.ndarray:
         """Cycles from first pixel accepted to result, per clip."""
         return self.results - self.pixels[:, 0]
+
+    @property
+    def result_period(self) -> int:
+        """Cycles between the last two results: more than the period if a kernel is slower than it says."""
+        return int(self.results[-1] - self.results[-2])
 
     @property
     def settles(self) -> bool:

@@ -39,8 +39,13 @@ class Staircase:
         return self.base + (accumulators[:, :, None] >= self.thresholds).sum(axis=2)
 
 
+def output_format(quant: NodeProto) -> tuple[str, str]:
+    """The names of the scale and the bit width that a quantizer gives its output."""
+    return (quant.input[4], quant.input[5]) if quant.op_type == "Trunc" else (quant.input[1], quant.input[3])
+
+
 class FloatChain:
-    """Elementwise float32 nodes that end in a Quant, as a function from accumulators to integers."""
+    """Elementwise float32 nodes that end in a Quant or Trunc, as a function from accumulators to integers."""
 
     def __init__(
         self, model: ModelWrapper, source: str, nodes: list[NodeProto], quant: NodeProto, rank: int
@@ -51,8 +56,10 @@ class FloatChain:
         self._rank = rank
         self._session = _session(model, source, nodes, rank) if nodes else None
         self._context = {name: model.get_initializer(name) for name in quant.input[1:]}
-        self.scale = self._context[quant.input[1]].astype(np.float32).reshape(())
-        bits = self._context[quant.input[3]]
+        scale_name, bits_name = output_format(quant)
+        scale = self._context[scale_name].astype(np.float32)
+        self.scale = scale.reshape(-1 if scale.size > 1 else ())  # one, or one per channel
+        bits = self._context[bits_name]
         op = getCustomOp(quant)
         signed, narrow = op.get_nodeattr("signed"), op.get_nodeattr("narrow")
         self.low, self.high = int(min_int(signed, narrow, bits)), int(max_int(signed, narrow, bits))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.finn_ops import datatype
-from framegate.hls.graphs import EXACT, LOGIT_SCALE, PIXEL_SCALE, GraphWriter, metadata
+from framegate.hls.graphs import EXACT, LOGIT_SCALE, GraphWriter, metadata, pixel_scale
 from onnx import NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
@@ -27,6 +27,7 @@ class Integers:
     high: np.ndarray
     accumulator: str = ""  # the position of the layer whose unquantized sums these are
     weights: str = ""  # the constant that makes these sums: its signs may be flipped per output channel
+    flat: bool = False  # the network sees (frames, C*H*W) where `shape` still is (frames, C, H, W)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class Pending:
     integers: Integers
     source: str  # the tensor of the network that enters the first operation
     nodes: tuple[NodeProto, ...]
+    folded: Integers | None = None  # the same with all factors in the scale, which rounds them
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class Walk:
         self.writer = GraphWriter("NCHW", model.get_opset_imports()[""])
         self.seen: dict[str, Integers | Pending | Weights] = {}
         self.exact = True
+        self.makers: dict[str, str] = {}  # tensor of the new graph -> kind of the node that makes it
+        self._places = {node.output[0]: place for place, node in enumerate(model.graph.node, start=1)}
 
     def run(self, handlers: "Handlers") -> ModelWrapper:
         """The graph of integers. Raises UsageError naming the layer that no handler is for."""
@@ -72,27 +76,23 @@ class Walk:
 
     def where(self, node: NodeProto) -> str:
         """The node's place, for messages."""
-        return (
-            f"{node.op_type} '{node.name}' at node {self._position(node) + 1} of {len(self.model.graph.node)}"
-        )
-
-    def _position(self, node: NodeProto) -> int:
-        return next(place for place, other in enumerate(self.model.graph.node) if other == node)
+        return f"{node.op_type} '{node.name}' at node {self._places[node.output[0]]} of {len(self._places)}"
 
     def _pixels(self, name: str) -> Integers:
         graph, shape = self.model.graph, tuple(self.model.get_tensor_shape(name))
-        if len(graph.input) != 1 or len(graph.output) != 1 or len(shape) != 4 or 0 in shape:
+        if len(graph.input) != 1 or len(graph.output) != 1 or len(shape) not in (2, 4) or 0 in shape:
             raise UsageError(
-                f"the network takes {len(graph.input)} tensors, the first of shape {shape}; it must "
-                f"take one of fixed shape (frames, channels, height, width) and give one"
+                f"the network takes {len(graph.input)} tensors, the first of shape {shape}; it must take one of "
+                f"fixed shape (frames, channels, height, width) or (frames, features) and give one"
             )
         self.writer.tensor("pixels", shape, DataType["UINT8"])
         channels = np.ones(shape[1], dtype=np.int64)
-        return Integers("pixels", shape, np.array(PIXEL_SCALE, np.float32), 0 * channels, 255 * channels)
+        scale = np.array(pixel_scale(self.model), np.float32)
+        return Integers("pixels", shape, scale, 0 * channels, 255 * channels)
 
     def _finish(self, name: str) -> ModelWrapper:
-        last = self.seen.get(name)
-        if not isinstance(last, Integers):
+        last = self.settled(self.seen.get(name))
+        if not isinstance(last, Integers) or last.flat:
             raise UsageError(self.unquantized(last, f"the output '{name}'"))
         if last.scale.size != 1:
             raise UsageError(
@@ -103,24 +103,49 @@ class Walk:
 
     def unquantized(self, entry: "Integers | Pending | Weights | None", reader: str) -> str:
         """Why `reader` cannot take `entry`."""
+        if isinstance(entry, Integers) and entry.flat:
+            return f"{reader} reads flattened pictures of {entry.shape[1:]}; only a linear layer can"
         if isinstance(entry, Integers):
             return (
                 f"{entry.accumulator} feeds {reader} without a quantizer between them; insert a QuantReLU or "
                 f"QuantIdentity"
             )
         if isinstance(entry, Pending):
-            return (
-                f"{self.where(entry.nodes[-1])} feeds {reader} without a quantizer between them; insert a "
-                f"QuantReLU or QuantIdentity behind it"
-            )
+            return self._unquantized_chain(entry, reader)
         return (
             f"{reader} reads a constant where it needs a layer's output; fold it when you export the network"
         )
 
-    def integers(self, node: NodeProto, slot: int = 0, *, quantized: bool = False) -> Integers:
-        """The integers that enter `node`; if `quantized`, not the bare sums of another layer."""
-        entry = self.seen.get(node.input[slot])
-        if not isinstance(entry, Integers) or (quantized and entry.accumulator):
+    def _unquantized_chain(self, entry: Pending, reader: str) -> str:
+        last = entry.nodes[-1]
+        constants = [self.seen[name] for name in last.input if isinstance(self.seen.get(name), Weights)]
+        if constants:
+            return (
+                f"{self.where(last)}: adds a bias of scale {_short(constants[0].scale)} to sums of scale "
+                f"{_short(entry.integers.scale)}, which {reader} reads without a quantizer between them; use "
+                f"scales that are powers of two, or give the bias the scale of the sums (bias_quant=Int32Bias)"
+            )
+        own = ", or give it the scale of the sums (bias_quant=Int32Bias)" if last.op_type == "Add" else ""
+        return (
+            f"{self.where(last)} feeds {reader} without a quantizer between them; insert a QuantReLU or "
+            f"QuantIdentity behind it{own}"
+        )
+
+    def settled(self, entry: "Integers | Pending | Weights | None") -> "Integers | Pending | Weights | None":
+        """Integers whose scale holds the factors that no quantizer takes in, when there are only factors."""
+        if not isinstance(entry, Pending) or entry.folded is None:
+            return entry
+        self.exact = False
+        return entry.folded
+
+    def integers(
+        self, node: NodeProto, slot: int = 0, *, quantized: bool = False, flat: bool = False
+    ) -> Integers:
+        """The integers that enter `node`; if `quantized`, not the bare sums of another layer; flattened pictures only
+        if `flat`.
+        """
+        entry = self.settled(self.seen.get(node.input[slot]))
+        if not isinstance(entry, Integers) or (quantized and entry.accumulator) or (entry.flat and not flat):
             raise UsageError(self.unquantized(entry, self.where(node)))
         return entry
 
@@ -151,9 +176,16 @@ class Walk:
                 f"{self.where(node)}: sums from {low} to {high} are not exact in float32 (2^24); "
                 f"use fewer channels or bits"
             )
+        self.makers[result.tensor] = op
         self.writer.tensor(result.tensor, result.shape, datatype(low, high))
         self.writer.node(op, inputs, result.tensor, domain, **attributes)
         self.seen[node.output[0]] = result
+
+
+def _short(scale: np.ndarray) -> str:
+    """One number where a scale has one, else both ends."""
+    low, high = float(scale.min()), float(scale.max())
+    return f"{low:g}" if low == high else f"{low:g} … {high:g}"
 
 
 Handlers = Mapping[str, Callable[[Walk, NodeProto], None]]  # by kind of node

@@ -169,7 +169,7 @@ class FineTuning(lightning.LightningModule):
             teacher.eval().requires_grad_(False)
         if recipe.freeze:
             network.requires_grad_(False)
-            for part in (network.hidden, network.head, network.head_bias):
+            for part in network.head_parts:
                 part.requires_grad_(True)
 
     def epoch_seed(self) -> int:
@@ -181,8 +181,8 @@ class FineTuning(lightning.LightningModule):
         torch.manual_seed(self.epoch_seed())
         self.network.train()
         if self.recipe.freeze:
-            self.network.stem_norm.eval()
-            self.network.stages.eval()
+            for part in set(self.network.children()) - set(self.network.head_parts):
+                part.eval()
         if self.current_epoch >= self.phase.epochs * (1 - self.recipe.norm_freeze):
             for part in self.network.modules():
                 if isinstance(part, torch.nn.BatchNorm2d):

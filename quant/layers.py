@@ -7,6 +7,8 @@ summation.
 """
 
 import math
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Literal
 
 import brevitas.nn as qnn
@@ -19,6 +21,7 @@ from brevitas.quant import (
     Uint8ActPerTensorFixedPoint,
 )
 from brevitas.quant.fixed_point import Int8WeightPerChannelFixedPoint
+from framegate.errors import UsageError
 from torch import Tensor, nn
 
 Scales = Literal["max", "learned"]
@@ -71,28 +74,49 @@ _TENSOR = {"max": TensorMaxQuant, "learned": TensorLearnedQuant}
 _CHANNEL = {"max": ChannelMaxQuant, "learned": ChannelLearnedQuant}
 
 
-class FrameGather(nn.Module):
-    """Output frame t: the concatenated channel ranges of frames t*stride_t + offset; zero outside the clip.
+Groups = tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
 
-    (N*frames, C, H, W) becomes (N*ceil(frames/stride_t), total width of `groups`, H, W).
+
+class FrameGather(nn.Module):
+    """Output frame j: the concatenated channel ranges of frames j*stride_t + offset; zero outside the clip.
+
+    (N*frames, C, H, W) becomes (N*outputs, total width of `groups`, H, W); `outputs` of 0 stands for
+    ceil(frames/stride_t).
     """
 
-    def __init__(self, groups: tuple[tuple[int, int, int], ...], frames: int, stride_t: int = 1) -> None:
+    def __init__(self, groups: Groups, frames: int, stride_t: int = 1, outputs: int = 0) -> None:
         super().__init__()
         self.groups = groups
         self.frames = frames
         self.stride_t = stride_t
+        self.outputs = outputs
+        self.taps = _side_by_side(groups)
+
+    @property
+    def frames_out(self) -> int:
+        """Frames of a clip that it gives."""
+        return self.outputs or -(-self.frames // self.stride_t)
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_exporting():
             return self._node(x)
-        clips = x.unflatten(0, (-1, self.frames))
-        return torch.cat([self._part(clips, *group) for group in self.groups], dim=2).flatten(0, 1)
+        clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, self.frames))  # channels last: as in `to_input`
+        if self.taps:
+            each = clips[..., : len(self.groups) // len(self.taps)]
+            gathered = torch.stack([self._moved(each, tap) for tap in self.taps], dim=-1).flatten(-2)
+        else:
+            parts = [self._moved(clips[..., begin:end], offset) for begin, end, offset in self.groups]
+            gathered = torch.cat(parts, dim=-1)
+        return gathered.flatten(0, 1).permute(0, 3, 1, 2)
 
-    def _part(self, clips: Tensor, begin: int, end: int, offset: int) -> Tensor:
-        padding = (0, 0) * 3 + (max(0, -offset), max(0, offset))
+    def _moved(self, clips: Tensor, offset: int) -> Tensor:
+        """Frames j*stride_t + offset of clips (N, T, H, W, C)."""
+        last = (self.frames_out - 1) * self.stride_t + offset
+        padding = (max(0, -offset), max(0, last + 1 - self.frames))
+        if any(padding):
+            clips = F.pad(clips, (0, 0) * 3 + padding)
         start = max(0, offset)
-        return F.pad(clips[:, :, begin:end], padding)[:, start : start + self.frames : self.stride_t]
+        return clips[:, start : start + last - offset + 1 : self.stride_t]
 
     def _node(self, x: Tensor) -> Tensor:
         channels = sum(end - begin for begin, end, _ in self.groups)
@@ -103,12 +127,41 @@ class FrameGather(nn.Module):
                 "groups": [number for group in self.groups for number in group],
                 "stride_t": self.stride_t,
                 "frames": self.frames,
+                "outputs": self.outputs,
                 "data_layout": "NCHW",
             },
             dtype=x.dtype,
-            shape=(-(-self.frames // self.stride_t), channels, *x.shape[2:]),
+            shape=(self.frames_out, channels, *x.shape[2:]),
             version=1,
         )
+
+
+def _side_by_side(groups: Groups) -> tuple[int, ...]:
+    """The offsets, if each channel by itself comes from the same frames; else none."""
+    taps = tuple(offset for begin, _, offset in groups if begin == 0)
+    return taps if groups == _of_each_channel(len(groups) // max(1, len(taps)), taps) else ()
+
+
+def _of_each_channel(channels: int, taps: Sequence[int]) -> Groups:
+    """Every channel from the frames at offsets `taps`, side by side."""
+    return tuple((channel, channel + 1, tap) for channel in range(channels) for tap in taps)
+
+
+def _window(frames: int, kernel: int, stride: int, padding: int | None, *, causal: bool) -> tuple[range, int]:
+    """The frame offsets of a temporal window, and how many output frames it gives.
+
+    Padding is on both sides, half the window if None; that of a causal one is in front, and it ends with the
+    present frame. Raises UsageError when the window is longer than the clip.
+    """
+    if causal:
+        return range(1 - kernel, 1), -(-frames // stride)
+    before = kernel // 2 if padding is None else padding
+    outputs = (frames + 2 * before - kernel) // stride + 1
+    if outputs < 1:
+        raise UsageError(
+            f"a window of {kernel} frames is longer than a clip of {frames} frames; use more frames"
+        )
+    return range(-before, kernel - before), outputs
 
 
 class FrameMean(nn.Module):
@@ -145,6 +198,26 @@ def inverse_power_of_two(count: int) -> float:
     return 2.0 ** -math.ceil(math.log2(count))
 
 
+class ChannelMax(nn.Module):
+    """The largest of `group` neighbouring channels: (N, group*C, H, W) becomes (N, C, H, W)."""
+
+    def __init__(self, group: int) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not torch.compiler.is_exporting():
+            return x.unflatten(1, (-1, self.group)).max(dim=2).values
+        return torch.onnx.ops.symbolic(
+            "framegate.hls.finn_ops::ChannelMax",
+            (x,),
+            {"group": self.group, "data_layout": "NCHW"},
+            dtype=x.dtype,
+            shape=(x.shape[0], x.shape[1] // self.group, *x.shape[2:]),
+            version=1,
+        )
+
+
 class Bias(nn.Module):
     """Adds one value per feature; quantized, it is a whole number of accumulator steps."""
 
@@ -177,14 +250,84 @@ def conv(
 
 
 def depthwise(
-    channels: int, kernel: int, stride: int, bits: int | None, *, padding: int, scales: Scales = "max"
+    channels: int,
+    kernel: int,
+    stride: int,
+    bits: int | None,
+    *,
+    padding: int,
+    frames: int = 1,
+    scales: Scales = "max",
 ) -> nn.Module:
-    """A convolution of each channel by itself, without bias; a scale per channel."""
+    """A convolution of each channel by itself, in as many `frames` as stand side by side; a scale per channel."""
     shape = {"kernel_size": kernel, "stride": stride, "padding": padding, "groups": channels, "bias": False}
     if bits is None:
-        return nn.Conv2d(channels, channels, **shape)  # type: ignore[arg-type]
+        return nn.Conv2d(frames * channels, channels, **shape)  # type: ignore[arg-type]
     quantizer = {"weight_quant": _CHANNEL[scales], "weight_bit_width": bits}
-    return qnn.QuantConv2d(channels, channels, **shape, **quantizer)
+    return qnn.QuantConv2d(frames * channels, channels, **shape, **quantizer)
+
+
+def conv3d(
+    channels: int,
+    outputs: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    bits: int | None,
+    *,
+    frames: int,
+    padding: tuple[int, int] | None = None,
+    causal: bool = False,
+    scales: Scales = "max",
+) -> nn.Module:
+    """A convolution over time and picture, kernel (k_t, k) and stride (s_t, s), of clips of `frames`, without bias.
+
+    A frame gather puts the k_t frames of the window side by side, all channels of the first frame first; then
+    follows a 2-D convolution: its weights are those of torch's Conv3d, (O, C, k_t, k, k), as (O, k_t*C, k, k).
+    `padding` (p_t, p) of None is half the kernel; a causal one reaches back only, whatever its p_t.
+    Raises UsageError when the window is longer than the clip.
+    """
+    beside, around = (None, None) if padding is None else padding
+    taps, count = _window(frames, kernel[0], stride[0], beside, causal=causal)
+    product = conv(len(taps) * channels, outputs, kernel[1], stride[1], bits, padding=around, scales=scales)
+    groups = tuple((0, channels, tap) for tap in taps)
+    return _behind_gather(product, FrameGather(groups, frames, stride[0], count))
+
+
+def depthwise3d(
+    channels: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    bits: int | None,
+    *,
+    frames: int,
+    padding: tuple[int, int] | None = None,
+    causal: bool = False,
+    scales: Scales = "max",
+) -> nn.Module:
+    """The same of each channel by itself: weights (C, k_t, k, k), a scale per channel."""
+    beside, around = (None, kernel[1] // 2) if padding is None else padding
+    taps, count = _window(frames, kernel[0], stride[0], beside, causal=causal)
+    product = depthwise(channels, kernel[1], stride[1], bits, padding=around, frames=len(taps), scales=scales)
+    return _behind_gather(product, FrameGather(_of_each_channel(channels, taps), frames, stride[0], count))
+
+
+def _behind_gather(product: nn.Module, gather: FrameGather) -> nn.Module:
+    """`product` alone, if it sees each frame by itself."""
+    if gather.stride_t == 1 and {offset for *_, offset in gather.groups} == {0}:
+        return product
+    return nn.Sequential(OrderedDict(gather=gather, conv=product))
+
+
+def max_over_time(
+    channels: int, kernel: int, stride: int, *, frames: int, causal: bool = False
+) -> nn.Sequential:
+    """The largest value of each channel in a window of `kernel` frames, without padding.
+
+    Causal, zeros stand before the clip: for values that are not negative.
+    """
+    taps, count = _window(frames, kernel, stride, 0, causal=causal)
+    gather = FrameGather(_of_each_channel(channels, taps), frames, stride, count)
+    return nn.Sequential(gather, ChannelMax(kernel))
 
 
 def linear(features: int, outputs: int, bits: int | None, *, scales: Scales = "max") -> nn.Module:
@@ -195,19 +338,28 @@ def linear(features: int, outputs: int, bits: int | None, *, scales: Scales = "m
     return qnn.QuantLinear(features, outputs, bias=False, **quantizer)
 
 
-def relu(bits: int | None) -> nn.Module:
-    """ReLU, with a learned power-of-two scale when quantized."""
+def relu(bits: int | None, uses: int = 1) -> nn.Module:
+    """ReLU, with a learned power-of-two scale when quantized; it sees `uses` tensors in each step."""
     if bits is None:
         return nn.ReLU()
     return qnn.QuantReLU(
-        act_quant=Uint8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=CALIBRATION_STEPS
+        act_quant=Uint8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=uses * CALIBRATION_STEPS
     )
 
 
-def identity(bits: int | None) -> nn.Module:
-    """A signed quantizer for the two branches of a residual block, which see it in turn."""
+def unsigned(bits: int | None, uses: int = 1) -> nn.Module:
+    """A quantizer for means of values that are not negative; it sees `uses` tensors in each step."""
     if bits is None:
         return nn.Identity()
     return qnn.QuantIdentity(
-        act_quant=Int8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=2 * CALIBRATION_STEPS
-    )  # twice: one instance sees both branches of a residual block in each step
+        act_quant=Uint8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=uses * CALIBRATION_STEPS
+    )
+
+
+def identity(bits: int | None, uses: int = 2) -> nn.Module:
+    """A signed quantizer, by default for the two branches of a residual block, which see it in turn."""
+    if bits is None:
+        return nn.Identity()
+    return qnn.QuantIdentity(
+        act_quant=Int8ActPerTensorFixedPoint, bit_width=bits, collect_stats_steps=uses * CALIBRATION_STEPS
+    )

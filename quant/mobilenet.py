@@ -4,10 +4,11 @@
 from typing import TYPE_CHECKING
 
 from framegate.quant.layers import FrameGather, conv, depthwise, relu
+from framegate.quant.residual import FrameNetwork
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from framegate.quant.networks import NetworkConfig
+    from framegate.quant.config import NetworkConfig
 
 # Of the paper, for alpha = 1: the stem, then 13 blocks.
 WIDTHS = (32, 64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
@@ -47,3 +48,21 @@ class SeparableBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.relu1(self.norm1(self.depthwise(self.pad(self.gather(x)))))
         return self.relu2(self.norm2(self.pointwise(x)))
+
+
+class MobileNet(FrameNetwork, family="mobilenet"):
+    """A 3x3 stem and separable blocks (Howard et al. 2017)."""
+
+    def __init__(self, config: "NetworkConfig") -> None:
+        super().__init__(config)
+        widths, strides = config.widths, config.strides
+        pad, padding = same_padding(strides[0])
+        stem = conv(
+            3, widths[0], 3, strides[0], config.edge_bits, padding=padding, scales=config.weight_scales
+        )
+        shapes = zip(widths, widths[1:], strides[1:], strict=False)
+        self.add_frames(
+            pad,
+            stem,
+            [SeparableBlock(config, *shape, shifts=config.shifts(i)) for i, shape in enumerate(shapes)],
+        )

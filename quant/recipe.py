@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from framegate.errors import UsageError
 from framegate.quant.settings import Settings
 from framegate.quant.transforms import AugmentConfig
-from pydantic import Field
+from pydantic import Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -23,6 +23,7 @@ class Recipe(Settings):
     network: dict[str, Any] = Field(default_factory=dict)
     augment: AugmentConfig = Field(default_factory=AugmentConfig)
     weights: str | None = None  # pretrained: a Keras .h5 or a torch checkpoint
+    inflate: str | None = None  # a checkpoint of tsn-lite, from which i3d-lite starts
     source: str | None = None  # a pattern that finds a clip's source in its path; see `datasets.read`
     only: tuple[str, ...] = ()  # the classes that are taken of the clips
     freeze: bool = False  # only the head learns
@@ -48,6 +49,14 @@ class Recipe(Settings):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: Count = 1  # per node
     nodes: Count = 1
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Recipe":
+        if self.weights and self.inflate:
+            raise UsageError(
+                f"weights={self.weights} and inflate={self.inflate} both say where to start; leave out one"
+            )
+        return self
 
     @classmethod
     def find(cls, name_or_file: str) -> "Recipe":

@@ -19,7 +19,7 @@ from framegate.quant.metrics import alarm_cases, class_targets, clip_logits, rep
 from framegate.quant.networks import Network, NetworkConfig, load, save, start_from
 from framegate.quant.recipe import Recipe
 from framegate.quant.splits import hold_out
-from framegate.quant.weights import load_pretrained
+from framegate.quant.weights import inflate, load_pretrained
 
 
 def train(
@@ -116,6 +116,9 @@ def float_network(
         return load(run / "float.pt")
     torch.manual_seed(recipe.seed)
     network = Network(goal.as_float())
+    if recipe.inflate:
+        inflate(network, load(Path(recipe.inflate)))
+        say(f"starts from the weights of {recipe.inflate}, over {goal.kernel_t} frames")
     if recipe.weights:
         say(str(load_pretrained(network, Path(recipe.weights))))
     fit(

@@ -18,6 +18,7 @@ from framegate.quant.networks import CHECKPOINT, Network, NetworkConfig
 from torch import Tensor, nn
 
 _KERAS_EPS, _TORCH_EPS = 1e-3, 1e-5  # of BatchNorm, where the file does not say
+_PICTURE = ("residual", "mobilenet")  # families of picture networks on frames
 _REMEDY = "give a Keras .h5 with its weights, or a torch checkpoint that holds a state_dict"
 
 
@@ -95,6 +96,11 @@ def load_pretrained(network: Network, file: Path) -> Matched:
             f"{file}: none of its {len(given)} layers fits {network.config.name} with widths="
             f"{network.config.widths}; give the weights of such a network, or alpha or widths like the file's"
         )
+    if source.foreign and (network.config.family not in _PICTURE or network.config.kernel_t > 1):
+        raise UsageError(
+            f"{file}: only weights of framegate fit {network.config.name}, those of others tsn-lite, tsm-lite and "
+            f"tsm-mobilenet; give a checkpoint that `framegate train` wrote, or none"
+        )
     factors = _factors(network.config, places) if source.foreign else {}
     with torch.no_grad():
         for here, there in pairs:
@@ -106,6 +112,38 @@ def load_pretrained(network: Network, file: Path) -> Matched:
         tuple(places[here].name for here in sorted(missing)),
         tuple(source.layers[there].name for there in sorted(unused)),
     )
+
+
+def inflate(network: Network, picture_network: Network) -> None:
+    """Start `network` from a picture network: 2-D weights repeated over a kernel's frames, divided by their number.
+
+    On a clip of equal frames it then computes what the picture network does, away from the ends (Carreira and
+    Zisserman 2017). Raises UsageError when they are not i3d-lite and a tsn-lite of its shape.
+    """
+    config, given = network.config, picture_network.config
+    if config.kernel_t == 1:
+        raise UsageError(f"inflate: {config.name} has no temporal kernels to fill; use --model i3d-lite")
+    if given.name != "tsn-lite":
+        raise UsageError(f"inflate: {config.name} starts from a checkpoint of tsn-lite, not of {given.name}")
+    for option in ("widths", "strides", "head_hidden", "head_bias", "norm_eps", "classes"):
+        if getattr(given, option) != getattr(config, option):
+            raise UsageError(
+                f"inflate: the checkpoint has {option}={getattr(given, option)}, {config.name} "
+                f"{getattr(config, option)}; make them equal"
+            )
+    for own, other in zip(_layers(network), _layers(picture_network), strict=True):
+        state = dict(other.named_parameters(recurse=False)) | dict(other.named_buffers(recurse=False))
+        if isinstance(own, nn.Conv2d) and own.weight.shape != state["weight"].shape:
+            state["weight"] = state["weight"].repeat(1, config.kernel_t, 1, 1) / config.kernel_t
+        with torch.no_grad():
+            for name, value in state.items():
+                getattr(own, name).copy_(value)
+
+
+def _layers(network: Network) -> list[nn.Module]:
+    """What holds weights or statistics, in forward order, without quantizers."""
+    kinds = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, Bias)
+    return [module for module in network.modules() if isinstance(module, kinds)]
 
 
 def _places(network: Network) -> Iterator[_Place]:

@@ -1,46 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lattice ECP5: Yosys, nextpnr and ecppack make a bitstream of rtl/. Unchanged steps are reused."""
 
-import hashlib
 import json
-import os
 import re
 import shutil
-import subprocess
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from framegate.errors import FramegateError, UsageError
-from framegate.files import read_json, whole, write_json
+from framegate.files import read_json, write_json
+from framegate.hls.flows.flow import (
+    COUNTS,
+    DESIGN,
+    MANY_READERS,
+    Flow,
+    FlowReport,
+    Progress,
+    Step,
+    digest,
+    last_error,
+)
 from framegate.hls.targets import Target
 from framegate.hls.tools import Tool, find
 
-Progress = Callable[[str], None]
-
-DESIGN = "framegate"  # the module in rtl/ that the board top instantiates
 _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
 # Without wider LUTs the placer has smaller pieces to move. tsm-lite: 50.7 instead of 47.5 MHz, 6 % more LUTs.
 _SYNTHESIS = "synth_ecp5 -nowidelut"
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
-
-
-@dataclass(frozen=True)
-class FlowReport:
-    """What place and route came to; the keys of report.json."""
-
-    path: str | None  # of the bitstream; None when timing failed
-    target: str
-    clock_mhz: float  # asked for
-    fmax_mhz: float  # reached
-    lut: int
-    ff: int
-    bram: int  # blocks of 18 kbit
-    dsp: int  # 18x18 multipliers
-    available: dict[str, int]  # lut, ff, bram, dsp of the whole device
-    seconds: dict[str, float]  # per step, when it last ran
 
 
 def board_files(target: Target) -> list[Path]:
@@ -67,7 +55,7 @@ def build_bitstream(
     does not fit, or when it is too slow (report.json then tells the numbers, with `path` null).
     """
     clock_mhz = clock_mhz or target.clock_mhz
-    flow = _Flow(rtl.resolve(), top_sources, target, out.resolve(), progress, clock_mhz, seed)
+    flow = _BoardFlow(rtl.resolve(), target, out.resolve(), progress, top_sources, clock_mhz, seed)
     (flow.out / "report.json").unlink(missing_ok=True)
     synthesis = flow.synthesize()
     routing = flow.place_and_route(synthesis)
@@ -83,60 +71,69 @@ def build_bitstream(
     return report
 
 
-@dataclass(frozen=True)
-class _Step:
-    folder: Path
-    key: str
-    seconds: float
+def count(flow: Flow) -> Step:
+    """Count what the design takes, as nextpnr packs it: its LUTs are more than Yosys', by those that feed carries."""
+    yosys, nextpnr = find("yosys"), find("nextpnr-ecp5")
+    options = [f"--{flow.target.device}", "--package", flow.target.package, "--pack-only"]
+    key = digest([yosys.version, nextpnr.version, _SYNTHESIS, MANY_READERS, *options], flow.design)
+
+    def produce(folder: Path) -> None:
+        netlist, log = folder / "netlist.json", flow.out / "packing.log"
+        commands = [*flow.elaborate(), *_synthesis(flow, DESIGN, netlist)]
+        flow.yosys(yosys, flow.out / "counting.log", commands, quiet=True)
+        arguments = [*options, "--lpf-allow-unconstrained", "--json", flow.name(netlist)]
+        if flow.run(nextpnr, arguments, log):
+            raise FramegateError(last_error("nextpnr", log))
+        counts = {name: used for name, (used, _) in _utilization(log.read_text()).items()}
+        (folder / COUNTS).write_text(json.dumps({**counts, "uram": 0}))
+        netlist.unlink()  # large
+
+    return flow.step("utilization", "Yosys", key, produce)
+
+
+def _synthesis(flow: Flow, top: str, netlist: Path) -> list[str]:
+    """The Yosys commands from the elaborated design to its netlist."""
+    synthesis = f"{_SYNTHESIS} -top {top}"
+    return [
+        f"{synthesis} -run :map_ram",
+        MANY_READERS,
+        f"{synthesis} -run map_ram: -json {flow.names([netlist])}",
+    ]
 
 
 @dataclass(frozen=True)
-class _Flow:
-    """One design on its way. Tools run in the folder above `rtl` and `out` with paths relative to it.
+class _BoardFlow(Flow):
+    """The design below a board's top, down to a bitstream."""
 
-    (The tools of the wheels are WebAssembly and see little else.)
-    """
-
-    rtl: Path
     top_sources: list[Path]
-    target: Target
-    out: Path
-    progress: Progress
     clock_mhz: float
     seed: int
 
     def __post_init__(self) -> None:
-        if not (self.rtl / f"{DESIGN}.sv").is_file():
-            raise UsageError(f"{self.rtl / DESIGN}.sv: not there; run `framegate compile` first")
+        super().__post_init__()
         if self.clock_mhz not in range(5, 201, 5):
             raise UsageError(
                 f"clock of {self.clock_mhz:g} MHz: the board's PLL makes multiples of 5 from 5 to 200 MHz"
             )
 
-    def synthesize(self) -> _Step:
+    def synthesize(self) -> Step:
         """Synthesis: RTL and board top to a netlist in JSON."""
         yosys = find("yosys")
-        design = sorted([*self.rtl.glob("*.sv"), *self.rtl.glob("*.hex")])
         board = self._top_sources(".sv")
-        key = _key([yosys.version, _SYNTHESIS, f"{self.clock_mhz:g}"], [*design, *board])
+        key = digest([yosys.version, _SYNTHESIS, MANY_READERS, f"{self.clock_mhz:g}"], [*self.design, *board])
 
         def produce(folder: Path) -> None:
-            sources = [*(path for path in design if path.suffix == ".sv"), *_copy(board, folder)]
             top = board[0].stem
             parameters = {"CLOCK_MHZ": f"{self.clock_mhz:g}", **self._widths(yosys, folder)}
-            settings = " ".join(f"-chparam {name} {value}" for name, value in parameters.items())
-            self._yosys(
-                yosys,
-                self.out / "yosys.log",
-                # Deferred: a kernel exists only with its instances' parameters, among them its memory images.
-                f"read_verilog -sv -defer {self._names(sources)}",
-                f"hierarchy -top {top} {settings}",
-                f"{_SYNTHESIS} -top {top} -json {self._names([folder / 'netlist.json'])}",
-            )
+            commands = [
+                *self.elaborate(_copy(board, folder), top, parameters),
+                *_synthesis(self, top, folder / "netlist.json"),
+            ]
+            self.yosys(yosys, self.out / "yosys.log", commands)
 
-        return self._step("synthesis", "Yosys", key, produce)
+        return self.step("synthesis", "Yosys", key, produce)
 
-    def place_and_route(self, synthesis: _Step) -> _Step:
+    def place_and_route(self, synthesis: Step) -> Step:
         """Place and route: netlist to a configuration, with timing and utilization beside it."""
         nextpnr = find("nextpnr-ecp5")
         pins = self._top_sources(".lpf")
@@ -144,7 +141,7 @@ class _Flow:
             f"--{self.target.device} --package {self.target.package} --speed {self.target.speed} "
             f"--seed {self.seed} --timing-allow-fail"
         ).split()
-        key = _key([synthesis.key, nextpnr.version, *options], pins)
+        key = digest([synthesis.key, nextpnr.version, *options], pins)
 
         def produce(folder: Path) -> None:
             arguments = [*options]
@@ -154,28 +151,28 @@ class _Flow:
                 "--textcfg": folder / f"{DESIGN}.config",
                 "--report": folder / "timing.json",
             }.items():
-                arguments += [option, self._name(path)]
+                arguments += [option, self.name(path)]
             log = self.out / "nextpnr.log"
-            if self._run(nextpnr, arguments, log):
+            if self.run(nextpnr, arguments, log):
                 raise FramegateError(
-                    _does_not_fit(self.target, log.read_text()) or _last_error("nextpnr", log)
+                    _does_not_fit(self.target, log.read_text()) or last_error("nextpnr", log)
                 )
 
-        return self._step("routing", "nextpnr", key, produce)
+        return self.step("routing", "nextpnr", key, produce)
 
-    def pack(self, routing: _Step) -> _Step:
+    def pack(self, routing: Step) -> Step:
         """Pack the configuration into a compressed bitstream."""
         ecppack = find("ecppack")
 
         def produce(folder: Path) -> None:
             config, bit = routing.folder / f"{DESIGN}.config", folder / f"{DESIGN}.bit"
             log = self.out / "ecppack.log"
-            if self._run(ecppack, ["--compress", self._name(config), self._name(bit)], log):
-                raise FramegateError(_last_error("ecppack", log))
+            if self.run(ecppack, ["--compress", self.name(config), self.name(bit)], log):
+                raise FramegateError(last_error("ecppack", log))
 
-        return self._step("bitstream", "ecppack", _key([routing.key, ecppack.version], []), produce)
+        return self.step("bitstream", "ecppack", digest([routing.key, ecppack.version], []), produce)
 
-    def report(self, routing: _Step, seconds: dict[str, float]) -> FlowReport:
+    def report(self, routing: Step, seconds: dict[str, float]) -> FlowReport:
         """What nextpnr measured."""
         timing = _timing(routing)
         used = timing["utilization"]
@@ -189,29 +186,12 @@ class _Flow:
             seconds=seconds,
         )
 
-    def _step(self, name: str, tool: str, key: str, produce: Callable[[Path], None]) -> _Step:
-        """Make the folder `out`/`name` by `produce`, whole, unless it was made from the same inputs."""
-        folder = self.out / name
-        record = folder / "step.json"
-        if record.is_file() and (made := read_json(record, f"delete {folder}"))["key"] == key:
-            self.progress(f"{name}: inputs unchanged, reused")
-            return _Step(folder, key, made["seconds"])
-        self.progress(f"{name}: {tool} …")
-        started = time.monotonic()
-        with whole(folder) as draft:
-            draft.mkdir(parents=True)
-            produce(draft)
-            seconds = round(time.monotonic() - started, 1)
-            (draft / "step.json").write_text(json.dumps({"key": key, "seconds": seconds}))
-        self.progress(f"{name}: {seconds:.1f} s")
-        return _Step(folder, key, seconds)
-
     def _widths(self, yosys: Tool, folder: Path) -> dict[str, int]:
         """The widths of the design's two streams, asked of the tool that will connect them."""
         ports = folder / "ports.json"
-        design = self._names([self.rtl / f"{DESIGN}.sv"])
+        design = self.names([self.rtl / f"{DESIGN}.sv"])
         log = self.out / "yosys.log"
-        self._yosys(yosys, log, f"read_verilog -sv {design}", "proc", f"write_json {self._names([ports])}")
+        self.yosys(yosys, log, [f"read_verilog -sv {design}", "proc", f"write_json {self.names([ports])}"])
         found = json.loads(ports.read_text())["modules"][DESIGN]["ports"]
         widths = {
             parameter: len(found.get(port, {"bits": ()})["bits"])
@@ -224,29 +204,6 @@ class _Flow:
             )
         return widths
 
-    def _yosys(self, yosys: Tool, log: Path, *commands: str) -> None:
-        if self._run(yosys, [part for command in commands for part in ("-p", command)], log):
-            raise FramegateError(_last_error("yosys", log))
-
-    def _run(self, tool: Tool, arguments: list[str], log: Path) -> int:
-        """Run `tool` with its output in `log`; return its exit status. It ends when we are interrupted."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as output:
-            command = [*tool.command, *arguments]
-            return subprocess.run(
-                command, cwd=self._root(), env=tool.environ(), stdout=output, stderr=output, check=False
-            ).returncode
-
-    def _root(self) -> Path:
-        return Path(os.path.commonpath([self.rtl, self.out]))
-
-    def _name(self, path: Path) -> str:
-        return os.path.relpath(path, self._root())
-
-    def _names(self, paths: Iterable[Path]) -> str:
-        """The paths as Yosys reads them in a command."""
-        return " ".join(f'"{self._name(path)}"' for path in paths)
-
     def _top_sources(self, suffix: str) -> list[Path]:
         found = [path for path in self.top_sources if path.suffix == suffix]
         if not found:
@@ -254,20 +211,11 @@ class _Flow:
         return found
 
 
-def _key(words: Iterable[str], files: Iterable[Path]) -> str:
-    """A digest of all that a step depends on."""
-    digest = hashlib.sha256(json.dumps(list(words)).encode())
-    for path in files:
-        digest.update(f"\n{path.name} {path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def _copy(files: Iterable[Path], folder: Path) -> list[Path]:
     return [Path(shutil.copy(path, folder)) for path in files]
 
 
-def _timing(routing: _Step) -> dict[str, Any]:
+def _timing(routing: Step) -> dict[str, Any]:
     return read_json(routing.folder / "timing.json", f"delete {routing.folder}")
 
 
@@ -282,20 +230,17 @@ def _too_slow(report: FlowReport, timing: dict[str, Any]) -> str:
     )
 
 
+def _utilization(log: str) -> dict[str, tuple[int, int]]:
+    """(used, available) of each resource that nextpnr's `log` tells."""
+    found = {name: re.search(rf"\s{cell}:\s*(\d+)/\s*(\d+)", log) for name, cell in _RESOURCES.items()}
+    return {name: (int(match[1]), int(match[2])) for name, match in found.items() if match}
+
+
 def _does_not_fit(target: Target, log: str) -> str | None:
     """What is over, from nextpnr's utilization lines; None when everything fits."""
-    counts = {name: re.search(rf"\s{cell}:\s*(\d+)/\s*(\d+)", log) for name, cell in _RESOURCES.items()}
     over = [
         f"{name} {used} of {available} ({used - available} too many)"
-        for name, match in counts.items()
-        if match
-        for used, available in [(int(match[1]), int(match[2]))]
+        for name, (used, available) in _utilization(log).items()
         if used > available
     ]
     return f"{target.name}: the design does not fit: {', '.join(over)}; {_SMALLER}" if over else None
-
-
-def _last_error(tool: str, log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    errors = [line for line in lines if "ERROR" in line] or lines or ["no output"]
-    return f"{tool} failed: {errors[-1].strip()} (all of it: {log})"

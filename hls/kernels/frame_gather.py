@@ -2,6 +2,7 @@
 """Frame gather: ranges of channels of several frames side by side (what a temporal convolution sees), at any stride."""
 
 from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 from framegate.errors import UsageError
@@ -51,6 +52,10 @@ class FrameGather(Stage):
                 f"{self.name}: without an end, no group may look ahead ({self.lookahead} frames) and stride "
                 f"{self.stride_t} must divide the {self.input.frames} frames of a step"
             )
+
+    def lanes_for(self, offered: int) -> int:
+        """The widest beat, dividing `offered`, that never straddles two groups."""
+        return gcd(offered, self.input.channels, *(bound for group in self.groups for bound in group[:2]))
 
     @property
     def frames_out(self) -> int:

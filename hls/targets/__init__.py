@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from framegate.errors import UsageError
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 _FOLDER = Path(__file__).parent
 
@@ -17,17 +17,26 @@ class Target(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    family: Literal["ecp5"]
-    device: str = Field(description="as nextpnr calls it: 25k, 45k, 85k")
+    family: Literal["ecp5", "xilinx"] = Field(description="the flow in hls/flows; xilinx is UltraScale+")
+    device: str = Field(
+        description="as nextpnr calls it (25k, 45k, 85k), or how the name of AMD's part begins"
+    )
     package: str
     speed: str = Field(description="speed grade")
     clock_mhz: PositiveInt = Field(description="the design's clock unless another is asked for")
-    lut: PositiveInt = Field(description="4-input LUTs")
+    lut: PositiveInt = Field(description="4-input LUTs (ecp5) or 6-input LUTs (xilinx)")
     ff: PositiveInt
-    dsp: PositiveInt = Field(description="18x18 multipliers")
+    dsp: PositiveInt = Field(description="multipliers of 18x18 (ecp5) or 27x18 bits (xilinx)")
     bram: PositiveInt = Field(description="block RAMs of 18 kbit")
-    flow: Literal["ecp5"]
-    board: Literal["ulx3s"] = Field(description="the top and the pins in hls/flows")
+    uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit; no kernel uses them")
+    board: Literal["ulx3s"] | None = Field(
+        None, description="the top and the pins in hls/flows, if there are"
+    )
+
+    @property
+    def part(self) -> str:
+        """The device with its package and speed grade, as Vivado calls it."""
+        return f"{self.device}-{self.package}-{self.speed}"
 
 
 def target_names() -> list[str]:

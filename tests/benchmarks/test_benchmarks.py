@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from framegate.benchmarks import area, chain, reference, results
 from framegate.errors import UsageError
+from framegate.files import write_json
+from framegate.hls.compiler import REPORT, CompileReport
 
 
 def test_reference_against_brevitas(tmp_path: Path) -> None:
@@ -27,6 +29,31 @@ def test_chain_measures_from_nothing(tmp_path: Path) -> None:
 def test_area_needs_a_bitstream(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="run `framegate compile` first"):
         area.measure(tmp_path)
+
+
+def test_area_is_of_the_bitstream_or_of_synthesis(tmp_path: Path) -> None:
+    estimated = {"lut": 120, "ff": 50, "bram": 0, "dsp": 6}
+    numbers = dict.fromkeys(
+        ("initiation_interval", "latency_cycles", "frames_per_second", "clips_per_second"), 1
+    )
+    report = CompileReport(
+        "some", "ulx3s-85f", 50, latency_ms=1, mac_utilization=1, rtl="rtl", **numbers, **estimated
+    )
+    write_json(tmp_path / REPORT, vars(report))
+    with pytest.raises(
+        UsageError, match=r"utilization\.json: not there; run .*--target ulx3s-85f.*--synthesis-only$"
+    ):
+        area.measure(tmp_path)
+    counted = {"lut": 100, "ff": 100, "bram": 0, "dsp": 6}
+    write_json(tmp_path / "flow" / "ulx3s-85f" / "utilization.json", counted)
+    rows = area.measure(tmp_path)
+    assert [(row["peer"], row["work"], row["ratio"]) for row in rows] == [
+        ("Yosys", "some: lut", 1.2),
+        ("Yosys", "some: ff", 0.5),
+        ("Yosys", "some: dsp", 1.0),
+    ]
+    write_json(tmp_path / "flow" / "ulx3s-85f" / "report.json", {**counted, "lut": 240})
+    assert next((row["peer"], row["ratio"]) for row in area.measure(tmp_path)) == ("nextpnr", 0.5)
 
 
 def test_figures_are_kept_with_machine_and_date(tmp_path: Path) -> None:

@@ -50,6 +50,26 @@ def test_report_prints_where_it_wrote(build: Path) -> None:
     assert done.stdout == f"wrote {build / 'report.html'}\n"
 
 
+def test_synthesis_only_counts(build: Path) -> None:
+    arguments = ["bitstream", str(build), "--target", "kv260", "--synthesis-only"]
+    done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+    counted = json.loads(done.stdout)
+    assert {"target", "lut", "ff", "bram", "dsp", "uram", "available", "seconds"} == counted.keys()
+    assert (counted["target"], counted["dsp"], counted["bram"]) == ("kv260", 2, 0), "all weights are equal"
+
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert f"lut {counted['lut']} of 117,120" in done.stdout
+
+
+def test_an_amd_bitstream_without_vivado_leaves_the_script(
+    build: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UsageError, match=r"^vivado: not found .*--synthesis-only"):
+        CliRunner().invoke(app, ["bitstream", str(build), "--target", "kv260"], catch_exceptions=False)
+    assert "-period 16.667 " in (build / "flow" / "kv260" / "clock.xdc").read_text(), "60 MHz, as compiled"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -40,3 +40,17 @@ def test_odd_bit_widths_are_refused_by_name(framegate: Callable, tmp_path: Path)
     assert result.code == 2
     assert "weight_bits='9': Input should be less than or equal to 8" in result.err
     assert not (tmp_path / "run").exists()
+
+
+def test_an_inflated_network_starts_from_a_picture_network(framegate: Callable, tmp_path: Path) -> None:
+    clips = generate(tmp_path / "clips", 2, seed=0)
+    (tmp_path / "options.toml").write_text(CONFIG)
+    options = ("--recipe", tmp_path / "options.toml", "--model", "i3d-lite", "--causal")
+    start = ("--inflate", tmp_path / "frames" / "float.pt")
+    framegate("train", clips, "--run", tmp_path / "frames", *options[:2], "--model", "tsn-lite")
+    result = framegate("train", clips, "--run", tmp_path / "run", *options, *start)
+    assert "over 3 frames" in result.err
+    assert "causal = true" in (tmp_path / "run" / "config.toml").read_text()
+    result = framegate("train", clips, "--run", tmp_path / "other", *options[:2], *start)
+    assert result.code == 2
+    assert "inflate: tsm-lite has no temporal kernels to fill; use --model i3d-lite" in result.err

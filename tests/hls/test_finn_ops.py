@@ -31,7 +31,8 @@ GATHERS = {
 
 def single(op: str, shape: list[int], domain: str = finn_ops.DOMAIN, **attributes) -> ModelWrapper:  # type: ignore[no-untyped-def]
     """A graph of one node on UINT4 input."""
-    node = helper.make_node(op, ["x"], ["y"], name=op, domain=domain, **attributes)
+    node = helper.make_node(op, ["x"], ["y"], name=op, domain=domain)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in attributes.items())
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid(domain, 1)]
@@ -61,6 +62,93 @@ def test_a_gather_is_the_networks_gather(gather: str, layout: str) -> None:
     assert list(result.shape) == model.get_tensor_shape("y")
     assert model.get_tensor_datatype("y") == DataType["UINT4"]
     assert np.array_equal(result.transpose(back), expected)
+
+
+@pytest.mark.parametrize("outputs", [0, 1, 3, 7])
+@pytest.mark.parametrize("stride_t", [1, 2, 3])
+def test_the_number_of_gathered_frames_is_free(stride_t: int, outputs: int) -> None:
+    attributes = {"groups": [0, 4, -1, 2, 4, 1], "frames": FRAMES, "stride_t": stride_t, "outputs": outputs}
+    model, x = single("FrameGather", [FRAMES, 4, 2, 3], **attributes), random_frames(FRAMES, 4, 2, 3)
+    count = outputs or -(-FRAMES // stride_t)
+    assert model.get_tensor_shape("y") == [count, 6, 2, 3]
+    result = execute_onnx(model, {"x": x})["y"]
+    clip = np.concatenate([np.zeros((1, 4, 2, 3)), x, np.zeros((3 * stride_t * count, 4, 2, 3))])
+    for frame in range(count):
+        assert np.array_equal(result[frame, :4], clip[frame * stride_t])
+        assert np.array_equal(result[frame, 4:], clip[frame * stride_t + 2, 2:])
+
+
+def test_a_gather_tells_finn_how_many_frames_it_gives() -> None:
+    model = single(
+        "FrameGather",
+        [FRAMES, 2, 3, 4],
+        groups=[0, 4, 0, 0, 4, 1],
+        frames=FRAMES,
+        outputs=FRAMES - 1,
+        data_layout="NHWC",
+        ImgDim=[2, 3],
+        NumChannels=4,
+        inputDataType="UINT4",
+    )
+    op = getCustomOp(model.graph.node[0])
+    assert op.get_normal_input_shape() == (FRAMES, 2, 3, 4)
+    assert list(op.get_normal_output_shape()) == model.get_tensor_shape("y") == [FRAMES - 1, 2, 3, 8]
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_the_largest_of_neighbouring_channels(layout: str) -> None:
+    shape = [FRAMES, 6, 2, 3] if layout == "NCHW" else [FRAMES, 2, 3, 6]
+    model, x = single("ChannelMax", shape, group=3, data_layout=layout), random_frames(*shape)
+    result, axis = execute_onnx(model, {"x": x})["y"], 1 if layout == "NCHW" else 3
+    assert list(result.shape) == model.get_tensor_shape("y")
+    assert model.get_tensor_datatype("y") == DataType["UINT4"]
+    for channel in range(2):
+        taps = x.take(range(3 * channel, 3 * channel + 3), axis=axis).max(axis=axis)
+        assert np.array_equal(result.take(channel, axis=axis), taps)
+
+
+def test_a_sum_pool_is_an_average_pool_before_its_division() -> None:
+    attributes = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1]}
+    model, x = single("SumPool", [FRAMES, 4, 5, 6], **attributes), random_frames(FRAMES, 4, 5, 6)
+    padded = torch.nn.functional.pad(torch.from_numpy(x), (0, 1, 1, 1))
+    expected = torch.nn.functional.avg_pool2d(padded, (3, 2), stride=(2, 1), divisor_override=1).numpy()
+    result = execute_onnx(model, {"x": x})["y"]
+    assert list(result.shape) == model.get_tensor_shape("y")
+    assert np.array_equal(result, expected)
+    assert model.get_tensor_datatype("y") == DataType["UINT7"]  # 6 * 15
+
+
+@pytest.mark.parametrize("function", ["MaxPool", "AccPool"])
+def test_finns_pool_takes_any_number_of_frames(function: str) -> None:
+    x = random_frames(FRAMES, 4, 3, 6 * 5)
+    model = single(
+        "Pool",
+        list(x.shape),
+        "finn.custom_op.fpgadataflow",
+        backend="fpgadataflow",
+        PE=1,
+        Channels=5,
+        KernelSize=[3, 2],
+        Function=function,
+        OutImgDims=[4, 3],
+        BatchSize=FRAMES,
+        InputDataType="UINT4",
+        OutputDataType="UINT4" if function == "MaxPool" else "UINT7",
+    )
+    taps = x.reshape(FRAMES, 4, 3, 6, 5)
+    expected = taps.max(axis=3) if function == "MaxPool" else taps.sum(axis=3)
+    assert np.array_equal(execute_onnx(model, {"x": x})["y"], expected)
+
+
+def test_depthwise_products_take_taps_of_several_frames() -> None:
+    """Patches (ky, kx, frame, channel), weights (channel, 1, ky, kx * frames)."""
+    x, weights = random_frames(FRAMES, 4, 3, 2 * 2 * 3 * 5), random_frames(5, 1, 2, 2 * 3)
+    context = {"x": x, "w": weights}
+    node = helper.make_node("VVAU", ["x", "w"], ["y"], domain="finn.custom_op.fpgadataflow")
+    getCustomOp(node).execute_node(context, None)
+    taps = x.reshape(FRAMES, 4, 3, 12, 5)
+    expected = np.einsum("fhwtc,ct->fhwc", taps, weights.reshape(5, 12))
+    assert np.array_equal(context["y"], expected)
 
 
 @pytest.mark.parametrize(("layout", "shape"), [("NC", [FRAMES, 3]), ("NHWC", [FRAMES, 1, 1, 3])])

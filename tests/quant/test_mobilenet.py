@@ -50,7 +50,10 @@ def test_the_usual_one_is_the_paper_s_with_a_quarter_of_its_channels() -> None:
         ({"classes": ("a",), "labels": "single"}, r"^classes=\('a',\): one class tells nothing apart"),
         ({"size": 48}, r"^size=48 does not divide by 32"),
         ({"alpha": 0.5, "widths": (8, 8), "strides": (2, 2)}, r"^alpha=0.5 means widths=\(16, 32, "),
-        ({"name": "tsm-lite", "alpha": 0.5}, r"^alpha=0.5 is of tsm-mobilenet only"),
+        (
+            {"name": "tsm-lite", "alpha": 0.5},
+            r"^alpha=0.5 is not of tsm-lite but of tsm-mobilenet, tsm-mobilenetv2, ",
+        ),
         ({"shift_blocks": (0, 13)}, r"^shift_blocks=\(0, 13\): there are 13 blocks; use 0 to 12$"),
         ({"alpha": 0.3}, r"9 channels do not divide by shift_share=8$"),
         ({"alpha": "much"}, r"^alpha='much': "),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.flows.ecp5 import FlowReport, _Flow, board_files, build_bitstream
+from framegate.hls.flows.ecp5 import board_files, build_bitstream
+from framegate.hls.flows.flow import Flow, FlowReport
 from framegate.hls.targets import load_target
 from framegate.hls.tools import Tool
 
@@ -72,16 +73,16 @@ def test_rerun_reuses_every_step_and_an_edit_redoes_it(rtl: Path) -> None:
 def test_interrupted_step_leaves_nothing_and_keeps_the_step_before(
     rtl: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = _Flow._run
+    run = Flow.run
 
-    def run_and_interrupt(flow: _Flow, tool: Tool, arguments: list[str], log: Path) -> int:
+    def run_and_interrupt(flow: Flow, tool: Tool, arguments: list[str], log: Path) -> int:
         status = run(flow, tool, arguments, log)
         if tool.name == "nextpnr-ecp5":
             raise KeyboardInterrupt
         return status
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Flow, "_run", run_and_interrupt)
+        patch.setattr(Flow, "run", run_and_interrupt)
         with pytest.raises(KeyboardInterrupt):
             build(rtl)
     left = sorted(path.name for path in (rtl.parent / "flow" / TARGET.name).iterdir())

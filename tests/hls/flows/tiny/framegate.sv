@@ -8,6 +8,7 @@ module framegate #(
 ) (
     input  logic                    clk,
     input  logic                    rst,
+    input  logic                    clear,
     input  logic                    s_axis_tvalid,
     output logic                    s_axis_tready,
     input  logic [23:0]             s_axis_tdata,
@@ -24,6 +25,8 @@ module framegate #(
     logic [23:0]      pixel_q;
     logic [31:0]      chain [0:DEEP];
     logic [31:0]      lanes_q [0:LANES-1];
+
+    wire              reset = rst || clear;
 
     initial $readmemh("weights.hex", weights);
 
@@ -44,7 +47,7 @@ module framegate #(
                 a_q <= (i == 0) ? chain[DEEP][17:0] : lanes_q[i > 0 ? i - 1 : 0][17:0];
                 b_q <= weight_q + 18'(i);
                 lanes_q[i] <= (i == 0) ? chain[DEEP] : a_q * b_q;
-                if (rst) lanes_q[i] <= 32'd0;
+                if (reset) lanes_q[i] <= 32'd0;
             end
         end
     endgenerate
@@ -58,7 +61,7 @@ module framegate #(
         if (valid_q) sum_q <= sum_q + lanes_q[LANES-1];
         if (m_axis_tready) m_axis_tvalid <= 1'b0;
         if (last_q) m_axis_tvalid <= 1'b1;
-        if (rst) begin
+        if (reset) begin
             count_q       <= 10'd0;
             sum_q         <= 32'd0;
             pixel_q       <= 24'd0;

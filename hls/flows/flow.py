@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the flows share: tools that see a build folder, and steps that are reused while their inputs stay the same."""
+
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from framegate.errors import FramegateError, UsageError
+from framegate.files import read_json, whole
+from framegate.hls.targets import Target
+from framegate.hls.tools import Tool
+
+Progress = Callable[[str], None]
+
+DESIGN = "framegate"  # the module in rtl/ that is synthesized, or that the board top instantiates
+COUNTS = "counts.json"  # what a step counted, in its folder
+# For Yosys, before it maps memories: up to 0.70 the time and room that it takes to find block RAMs for a memory grow
+# threefold with each read port (of 10 in a threshold of 10 lanes: 11 s). What more than 8 read goes into LUTs.
+MANY_READERS = "setattr -set logic_block 1 t:$mem_v2 r:RD_PORTS>8 %i"
+
+
+@dataclass(frozen=True)
+class FlowReport:
+    """What place and route came to; the keys of report.json."""
+
+    path: str | None  # of the bitstream, or of Vivado's routed checkpoint; None when timing failed
+    target: str
+    clock_mhz: float  # asked for
+    fmax_mhz: float  # reached
+    lut: int
+    ff: int
+    bram: int  # blocks of 18 kbit
+    dsp: int  # multipliers
+    available: dict[str, int]  # lut, ff, bram, dsp of the whole device
+    seconds: dict[str, float]  # per step, when it last ran
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that is done: its folder, and a digest of all that went into it."""
+
+    folder: Path
+    key: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One design on its way. Tools run in the folder above `rtl` and `out` with paths relative to it.
+
+    (The tools of the wheels are WebAssembly and see little else.) Raises UsageError when `rtl` holds no design.
+    """
+
+    rtl: Path  # as emitted; absolute, as is `out`
+    target: Target
+    out: Path
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        if not (self.rtl / f"{DESIGN}.sv").is_file():
+            raise UsageError(f"{self.rtl / DESIGN}.sv: not there; run `framegate compile` first")
+
+    @property
+    def design(self) -> list[Path]:
+        """The design's sources and memory images."""
+        return sorted([*self.rtl.glob("*.sv"), *self.rtl.glob("*.hex")])
+
+    def step(self, name: str, tool: str, key: str, produce: Callable[[Path], None]) -> Step:
+        """Make the folder `out`/`name` by `produce`, whole, unless it was made from the same inputs."""
+        folder = self.out / name
+        record = folder / "step.json"
+        if record.is_file() and (made := read_json(record, f"delete {folder}"))["key"] == key:
+            self.progress(f"{name}: inputs unchanged, reused")
+            return Step(folder, key, made["seconds"])
+        self.progress(f"{name}: {tool} …")
+        started = time.monotonic()
+        with whole(folder) as draft:
+            draft.mkdir(parents=True)
+            produce(draft)
+            seconds = round(time.monotonic() - started, 1)
+            (draft / "step.json").write_text(json.dumps({"key": key, "seconds": seconds}))
+        self.progress(f"{name}: {seconds:.1f} s")
+        return Step(folder, key, seconds)
+
+    def elaborate(
+        self, others: Iterable[Path] = (), top: str = DESIGN, parameters: Mapping[str, object] | None = None
+    ) -> list[str]:
+        """The Yosys commands that read the design, and `others` beside it, with `top` on top."""
+        sources = [*(path for path in self.design if path.suffix == ".sv"), *others]
+        settings = "".join(f" -chparam {name} {value}" for name, value in (parameters or {}).items())
+        return [
+            # Deferred: a kernel exists only with its instances' parameters, among them its memory images.
+            f"read_verilog -sv -defer {self.names(sources)}",
+            f"hierarchy -top {top}{settings}",
+        ]
+
+    def yosys(self, yosys: Tool, log: Path, commands: Iterable[str], *, quiet: bool = False) -> None:
+        """Run Yosys, `quiet` with warnings and errors only. Raises FramegateError, quoting it, when it fails."""
+        arguments = [part for command in commands for part in ("-p", command)]
+        if self.run(yosys, ["-q", *arguments] if quiet else arguments, log):
+            raise FramegateError(last_error("yosys", log))
+
+    def run(self, tool: Tool, arguments: list[str], log: Path) -> int:
+        """Run `tool` with its output in `log`; return its exit status. It ends when we are interrupted."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            command = [*tool.command, *arguments]
+            return subprocess.run(
+                command, cwd=self._root(), env=tool.environ(), stdout=output, stderr=output, check=False
+            ).returncode
+
+    def name(self, path: Path) -> str:
+        """The path as the tools see it."""
+        return os.path.relpath(path, self._root())
+
+    def names(self, paths: Iterable[Path]) -> str:
+        """The paths as Yosys reads them in a command."""
+        return " ".join(f'"{self.name(path)}"' for path in paths)
+
+    def _root(self) -> Path:
+        return Path(os.path.commonpath([self.rtl, self.out]))
+
+
+def digest(words: Iterable[str], files: Iterable[Path]) -> str:
+    """The key of a step: a digest of all that it depends on."""
+    found = hashlib.sha256(json.dumps(list(words)).encode())
+    for path in files:
+        found.update(f"\n{path.name} {path.stat().st_size}\n".encode())
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def last_error(tool: str, log: Path) -> str:
+    """The last error in a tool's `log`, in a sentence."""
+    lines = log.read_text(errors="replace").splitlines()
+    errors = [line for line in lines if "ERROR" in line] or lines or ["no output"]
+    return f"{tool} failed: {errors[-1].strip()} (all of it: {log})"
