@@ -14,21 +14,6 @@ from onnx import NodeProto
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.registry import getCustomOp
 
-_QUANTIZERS = ("IntQuant", "Quant", "Trunc")
-_ELEMENTWISE = (
-    "Add",
-    "BatchNormalization",
-    "Clip",
-    "Div",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "Mul",
-    "Relu",
-    "Reshape",
-    "Sub",
-)
-
 
 def quant(walk: Walk, node: NodeProto) -> None:
     """A quantizer: of a constant, or the end of a chain of float operations."""
@@ -45,6 +30,8 @@ def quant(walk: Walk, node: NodeProto) -> None:
         )
     if bits.size != 1 or float(bits) not in range(1, 33):
         raise UsageError(f"{walk.where(node)}: bit width {bits.tolist()}; use a whole number")
+    if bits == 1 and getCustomOp(node).get_nodeattr("signed") and not walk.is_constant(node.input[0]):
+        raise UsageError(f"{walk.where(node)}: activations of one signed bit are -1 and 1; use 2 bits")
     walk.note_scale(scale)
     if (constant := walk.model.get_initializer(node.input[0])) is not None and node.op_type != "Trunc":
         walk.seen[node.output[0]] = _quantized(node, [constant, scale, zero, bits])
@@ -132,7 +119,7 @@ def float_operation(walk: Walk, node: NodeProto) -> None:
         walk.seen[node.output[0]] = replace(entry, scale=entry.scale * np.float32(factor))
         return
     shift = _shift(walk, node)
-    if own and own.accumulator and shift is not None and not _is_quantized(walk, node.output[0]):
+    if own and own.accumulator and shift is not None and not walk.is_quantized(node.output[0]):
         walk.settled(entry)
         add_shift(walk, node, own, shift)
         return
@@ -166,16 +153,6 @@ def _scalar(walk: Walk, node: NodeProto) -> tuple[float | None, int]:
         if constant is not None and constant.size == 1:
             return float(constant.reshape(())), slot
     return None, 0
-
-
-def _is_quantized(walk: Walk, tensor: str) -> bool:
-    """Whether each reader of a tensor is a quantizer, maybe behind elementwise operations."""
-    readers = walk.model.find_consumers(tensor)
-    return bool(readers) and all(
-        reader.op_type in _QUANTIZERS
-        or (reader.op_type in _ELEMENTWISE and _is_quantized(walk, reader.output[0]))
-        for reader in readers
-    )
 
 
 def _check_operands(walk: Walk, node: NodeProto, integers: Integers) -> None:

@@ -15,7 +15,7 @@ from framegate.hls import finn_ops
 from framegate.hls.activations import float_operation, quant
 from framegate.hls.pooling import average_pool, channel_max, frame_mean, max_pool, reduce_pixels
 from framegate.hls.products import bias, conv, linear
-from framegate.hls.walk import Handlers, Integers, Pending, Walk, Weights
+from framegate.hls.walk import Entry, Handlers, Integers, Pending, Walk, Weights
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
@@ -124,7 +124,7 @@ def reshape(walk: Walk, node: NodeProto) -> None:
         walk.seen[node.output[0]] = _flat(walk.seen[node.output[0]])
 
 
-def _flat(entry: Integers | Pending | Weights) -> Integers | Pending:
+def _flat(entry: Entry) -> Entry:
     if isinstance(entry, Pending):
         folded = entry.folded and replace(entry.folded, flat=True)
         return replace(entry, integers=replace(entry.integers, flat=True), folded=folded)
@@ -166,6 +166,7 @@ HANDLERS: Handlers = {
     "ReduceSum": reduce_pixels,
     "Relu": elementwise,
     "Reshape": reshape,
+    "Squeeze": reshape,
     "Sub": elementwise,
     "Trunc": quant,
 }

@@ -96,7 +96,7 @@ class _Namer:
         return node.op_type == "MatMul" or (node.op_type == "Conv" and flattened)
 
     def _conv(self, place: str) -> str:
-        if place.endswith("_shortcut"):
+        if place.endswith(("_shortcut", "_expand")):
             return place
         if place.startswith("block"):
             return f"{place}_pointwise"
@@ -140,20 +140,50 @@ def _is_depthwise(node: NodeProto) -> bool:
 
 
 def _blocks(nodes: list[NodeProto]) -> dict[str, str]:
-    """Output tensor -> the separable block: from the shift before a depthwise convolution to the activation
-    behind the convolution after it.
+    """Output tensor -> the separable block: a depthwise convolution, what gathers its frames, the 1x1 convolution
+    that alone reads it, and the one that widens its input, all with their activations.
     """
     places: dict[str, str] = {}
-    depthwise = [place for place, node in enumerate(nodes) if _is_depthwise(node)]
-    for number, first in enumerate(depthwise, start=1):
-        before = nodes[first - 1] if first else nodes[first]
-        if before.op_type == "FrameGather" and before.output[0] == nodes[first].input[0]:
-            places[before.output[0]] = f"block{number}"
-        for node in nodes[first : first + 4]:  # two convolutions, each with its activation
-            if node.op_type not in ("Conv", "MultiThreshold") or (node.output[0] in places):
-                break
-            places[node.output[0]] = f"block{number}"
+    maker = {node.output[0]: node for node in nodes}
+    for number, depthwise in enumerate((node for node in nodes if _is_depthwise(node)), start=1):
+        block, source = f"block{number}", depthwise.input[0]
+        if (
+            source in maker
+            and maker[source].op_type == "FrameGather"
+            and _readers(nodes, source) == [depthwise]
+        ):
+            places[source], source = block, maker[source].input[0]
+        widening = _widening(nodes, maker, source)
+        places |= {tensor: f"{block}_expand" for tensor in widening if tensor not in places}
+        places |= dict.fromkeys([depthwise.output[0], *_behind(nodes, depthwise.output[0])], block)
     return places
+
+
+def _readers(nodes: list[NodeProto], tensor: str) -> list[NodeProto]:
+    return [node for node in nodes if tensor in node.input]
+
+
+def _behind(nodes: list[NodeProto], tensor: str) -> list[str]:
+    """What an activation, a convolution and its activation make of `tensor`, as far as each has one reader."""
+    found: list[str] = []
+    for kind in ("MultiThreshold", "Conv", "MultiThreshold"):
+        readers = _readers(nodes, tensor)
+        if len(readers) != 1 or readers[0].op_type != kind or _is_depthwise(readers[0]):
+            break
+        tensor = readers[0].output[0]
+        found.append(tensor)
+    return found
+
+
+def _widening(nodes: list[NodeProto], maker: dict[str, NodeProto], tensor: str) -> list[str]:
+    """What a 1x1 convolution and its activation make, if `tensor` is that and has one reader."""
+    activation = maker.get(tensor)
+    if activation is None or activation.op_type != "MultiThreshold" or len(_readers(nodes, tensor)) != 1:
+        return []
+    product = maker.get(activation.input[0])
+    kernel = product and get_by_name(product.attribute, "kernel_shape")
+    is_pixel = kernel is not None and set(kernel.ints) == {1}
+    return [tensor, product.output[0]] if product and product.op_type == "Conv" and is_pixel else []
 
 
 def _convolutions(tensors: set[str], producer: dict[str, NodeProto]) -> int:

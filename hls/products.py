@@ -10,15 +10,16 @@ from framegate.hls.finn_ops import datatype
 from framegate.hls.walk import Integers, Pending, Walk, Weights
 from onnx import NodeProto
 
-GEOMETRY = ("group", "kernel_shape", "pads", "strides")  # of a Conv
+GEOMETRY = ("kernel_shape", "pads", "strides")  # of a Conv
 NEAR = 1e-6  # relative: as far as float32 may leave a bias from the scale of the sums that it was made for
 
 
 def conv(walk: Walk, node: NodeProto) -> None:
     """A convolution of all channels, or of each by itself, without bias or dilation."""
     source, weights = walk.integers(node, quantized=True), walk.weights(node)
-    geometry = {entry.name: list(entry.ints) or entry.i for entry in node.attribute if entry.name in GEOMETRY}
-    group = geometry.get("group", 1)
+    given = {entry.name: entry for entry in node.attribute}
+    group = given["group"].i if "group" in given else 1
+    geometry: dict[str, Any] = {name: list(given[name].ints) for name in GEOMETRY if name in given}
     _check_geometry(walk, node, weights.integers, group)
     if group > 1 and weights.integers.shape[1] > 1 and walk.makers.get(source.tensor) != "FrameGather":
         raise UsageError(
@@ -35,7 +36,7 @@ def conv(walk: Walk, node: NodeProto) -> None:
         raise UsageError(f"{walk.where(node)}: the scales of a channel's inputs differ; use one per channel")
     source = replace(source, scale=scale[:, 0] if scale.ndim == 2 else scale)
     shape = tuple(walk.model.get_tensor_shape(node.output[0]))
-    _product(walk, node, source, weights, "Conv", weights.integers, shape, **geometry)
+    _product(walk, node, source, weights, "Conv", weights.integers, shape, group=group, **geometry)
 
 
 def linear(walk: Walk, node: NodeProto) -> None:
@@ -112,9 +113,9 @@ def _product(
 
 
 def bias(walk: Walk, node: NodeProto) -> None:
-    """Quantized constants, one per channel, on the bare sums of a layer: both in steps of the finer scale.
+    """Quantized constants, one per channel, on the bare sums of a layer.
 
-    When no whole number of steps of one is a step of the other, the addition is left to the next quantizer.
+    A quantizer behind them takes them in. On logits, both are added in steps of the finer scale.
     """
     slot = 0 if isinstance(walk.seen[node.input[1]], Weights) else 1
     entry, added = walk.seen[node.input[slot]], walk.seen[node.input[1 - slot]]
@@ -129,7 +130,8 @@ def bias(walk: Walk, node: NodeProto) -> None:
         raise UsageError(
             f"{walk.where(node)}: adds a constant of shape {added.integers.shape}; use one value per channel"
         )
-    found = _in_common_steps(walk, source, added.scale.reshape(-1))
+    quantized = walk.is_quantized(node.output[0])
+    found = None if quantized else _in_common_steps(walk, source, added.scale.reshape(-1))
     if found is None:
         _into_chain(walk, node, Pending(source, node.input[slot], ()), node.input[1 - slot], added)
         return

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls import finn_ops
+from framegate.hls.taps import Taps, flat_weights
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
@@ -44,48 +45,6 @@ def frames_to_batch(model: ModelWrapper) -> ModelWrapper:
     if shape[0] != 1:
         raise UsageError(f"the network takes {shape[0]} clips at once; export it for one, (1, C, T, H, W)")
     return _Rewriting(model).run()
-
-
-@dataclass(frozen=True)
-class Taps:
-    """What a 3-D window does along time: `size` taps, `dilation` frames apart, every `stride` frames."""
-
-    size: int
-    stride: int = 1
-    dilation: int = 1
-    before: int = 0  # frames of zeros before the clip
-    after: int = 0
-
-    @property
-    def offsets(self) -> list[int]:
-        """The frame of each tap, seen from frame stride * j for output frame j."""
-        return [tap * self.dilation - self.before for tap in range(self.size)]
-
-    @property
-    def one_to_one(self) -> bool:
-        """Whether each output frame sees the input frame of its number, alone."""
-        return self.offsets == [0] and self.stride == 1 and not self.after
-
-    def outputs(self, frames: int) -> int:
-        """Output frames for a clip of `frames`."""
-        return (frames + self.before + self.after - self.dilation * (self.size - 1) - 1) // self.stride + 1
-
-    def frame_major(self, channels: int) -> list[tuple[int, int, int]]:
-        """Groups of a FrameGather: all channels of a frame, then those of the next."""
-        return [(0, channels, offset) for offset in self.offsets]
-
-    def channel_major(self, channels: int) -> list[tuple[int, int, int]]:
-        """Groups of a FrameGather: all frames of a channel, then those of the next."""
-        return [(channel, channel + 1, offset) for channel in range(channels) for offset in self.offsets]
-
-
-def flat_weights(weights: np.ndarray, *, depthwise: bool = False) -> np.ndarray:
-    """(O, C, k_t, ky, kx) as (O, k_t*C, ky, kx), which reads frame-major groups; depthwise (C, 1, k_t, ky, kx) as
-    (C, k_t, ky, kx), which reads channel-major ones.
-    """
-    if depthwise:
-        return weights[:, 0]
-    return weights.swapaxes(1, 2).reshape(len(weights), -1, *weights.shape[3:])
 
 
 @dataclass
@@ -280,11 +239,10 @@ class _Rewriting:
 
     def average_pool(self, node: NodeProto) -> None:
         """A 2-D pool of each frame, or the mean of the whole clip."""
-        source, taps = node.input[0], self.taps(node)
+        source, taps, given = node.input[0], self.taps(node), _attributes(node)
         size = self.model.get_tensor_shape(source)[2:]
-        given = _attributes(node)
         if given["kernel_shape"] == size and not any(given.get("pads", [0])):
-            self._mean(source, node.output[0], [2, 3, 4], keep=True)
+            self._mean(node, [2, 3, 4], keep=True)
             return
         if not taps.one_to_one:
             raise UsageError(
@@ -296,9 +254,8 @@ class _Rewriting:
         self.nodes.append(node)
 
     def mean(self, node: NodeProto) -> None:
-        """A mean over pixels, frames or both, and whether it keeps these axes."""
-        given = _attributes(node)
-        axes = [2, 3, 4]
+        """The mean over pixels, frames or both."""
+        given, axes = _attributes(node), [2, 3, 4]
         if node.op_type == "ReduceMean":
             constant = self.model.get_initializer(node.input[1]) if len(node.input) > 1 else None
             axes = sorted(int(axis) % 5 for axis in (given.get("axes", []) if constant is None else constant))
@@ -306,33 +263,30 @@ class _Rewriting:
             raise UsageError(
                 f"{_where(node)}: averages axes {axes}; use (2, 3, 4), (3, 4) or (2,) of (1, C, T, H, W)"
             )
-        self._mean(node.input[0], node.output[0], axes, keep=bool(given.get("keepdims", 1)), node=node)
+        self._mean(node, axes, keep=bool(given.get("keepdims", 1)))
 
-    def _mean(
-        self, source: str, output: str, axes: list[int], *, keep: bool, node: NodeProto | None = None
-    ) -> None:
-        """The sum over pixels and frames, one division, and the shape of the result."""
+    def _mean(self, node: NodeProto, axes: list[int], *, keep: bool) -> None:
+        """The sum over pixels, that over frames, one division; `keep`: the result has all five axes."""
+        source, output = node.input[0], node.output[0]
         _, _, frames, height, width = self.model.get_tensor_shape(source)
-        if axes == [3, 4] and not keep:
-            raise (
-                UsageError(f"{_where(node)}: drops the axes of the pixels alone; use keepdim=True")
-                if node
-                else None
-            )
         count = (frames if 2 in axes else 1) * (height * width if 3 in axes else 1)
         if 3 in axes:
-            reduced = self.constant(f"{output}_axes", np.array([2, 3]))
-            source = self.put("ReduceSum", [source, reduced], f"{output}_pixels", keepdims=1)
+            pixels = self.constant(f"{output}_axes", np.array([2, 3]))
+            source = self.put("ReduceSum", [source, pixels], f"{output}_pixels", keepdims=1)
         if 2 in axes:
             source = self.put("FrameMean", [source], f"{output}_clip", frames=frames)
-        number = self.constant(f"{output}_count", np.array(count, np.float32))
-        if axes == [2, 3, 4] and not keep:
-            source = self.put("Div", [source, number], f"{output}_mean")
-            self.put("Flatten", [source], output)
-            return
-        self.put("Div", [source, number], output)
+        divisor = self.constant(f"{output}_count", np.array(count, np.float32))
         if keep:
             self.frames[output] = 1 if 2 in axes else frames
+            self.put("Div", [source, divisor], output)
+        elif axes == [3, 4]:
+            raise UsageError(
+                f"{_where(node)}: drops the axes of the pixels and not that of the frames; keep them"
+            )
+        elif axes == [2]:  # (1, C, H, W): what (1, C, 1, H, W) is with frames on the batch axis
+            self.put("Div", [source, divisor], output)
+        else:
+            self.put("Flatten", [self.put("Div", [source, divisor], f"{output}_mean")], output)
 
     def flatten(self, node: NodeProto) -> None:
         """(1, C, T, H, W) to (1, C*T*H*W): the frames of each channel side by side, then a picture's flattening."""

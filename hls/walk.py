@@ -9,10 +9,24 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.finn_ops import datatype
 from framegate.hls.graphs import EXACT, LOGIT_SCALE, GraphWriter, metadata, pixel_scale
+from framegate.hls.shapes import QUANTIZERS
 from onnx import NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
+_ELEMENTWISE = (
+    "Add",
+    "BatchNormalization",
+    "Clip",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Mul",
+    "Relu",
+    "Reshape",
+    "Sub",
+)
 FLOAT32_EXACT = 2**24  # integers below are exact in float32, and so are their sums in any order
 
 
@@ -49,13 +63,16 @@ class Weights:
     kind: BaseDataType
 
 
+Entry = Integers | Pending | Weights  # what a tensor of the network becomes
+
+
 class Walk:
     """One walk over the nodes, in order; `seen` holds what each tensor of the network has become."""
 
     def __init__(self, model: ModelWrapper) -> None:
         self.model = model
         self.writer = GraphWriter("NCHW", model.get_opset_imports()[""])
-        self.seen: dict[str, Integers | Pending | Weights] = {}
+        self.seen: dict[str, Entry] = {}
         self.exact = True
         self.makers: dict[str, str] = {}  # tensor of the new graph -> kind of the node that makes it
         self._places = {node.output[0]: place for place, node in enumerate(model.graph.node, start=1)}
@@ -101,7 +118,7 @@ class Walk:
         facts = {LOGIT_SCALE: repr(float(last.scale)), EXACT: str(self.exact).lower()}
         return self.writer.model("pixels", last.tensor, metadata(self.model) | facts)
 
-    def unquantized(self, entry: "Integers | Pending | Weights | None", reader: str) -> str:
+    def unquantized(self, entry: Entry | None, reader: str) -> str:
         """Why `reader` cannot take `entry`."""
         if isinstance(entry, Integers) and entry.flat:
             return f"{reader} reads flattened pictures of {entry.shape[1:]}; only a linear layer can"
@@ -118,10 +135,11 @@ class Walk:
 
     def _unquantized_chain(self, entry: Pending, reader: str) -> str:
         last = entry.nodes[-1]
-        constants = [self.seen[name] for name in last.input if isinstance(self.seen.get(name), Weights)]
-        if constants:
+        constants = [self.seen.get(name) for name in last.input]
+        scales = [entry.scale for entry in constants if isinstance(entry, Weights)]
+        if scales:
             return (
-                f"{self.where(last)}: adds a bias of scale {_short(constants[0].scale)} to sums of scale "
+                f"{self.where(last)}: adds a bias of scale {_short(scales[0])} to sums of scale "
                 f"{_short(entry.integers.scale)}, which {reader} reads without a quantizer between them; use "
                 f"scales that are powers of two, or give the bias the scale of the sums (bias_quant=Int32Bias)"
             )
@@ -131,7 +149,7 @@ class Walk:
             f"QuantIdentity behind it{own}"
         )
 
-    def settled(self, entry: "Integers | Pending | Weights | None") -> "Integers | Pending | Weights | None":
+    def settled(self, entry: Entry | None) -> Entry | None:
         """Integers whose scale holds the factors that no quantizer takes in, when there are only factors."""
         if not isinstance(entry, Pending) or entry.folded is None:
             return entry
@@ -155,6 +173,19 @@ class Walk:
         if not isinstance(entry, Weights):
             raise UsageError(f"{self.where(node)}: its weights are not quantized; use a layer of brevitas.nn")
         return entry
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a tensor of the network is an initializer."""
+        return self.model.get_initializer(tensor) is not None
+
+    def is_quantized(self, tensor: str) -> bool:
+        """Whether each reader of a tensor is a quantizer, maybe behind elementwise operations."""
+        readers = self.model.find_consumers(tensor)
+        return bool(readers) and all(
+            reader.op_type in QUANTIZERS
+            or (reader.op_type in _ELEMENTWISE and self.is_quantized(reader.output[0]))
+            for reader in readers
+        )
 
     def note_scale(self, scale: np.ndarray) -> None:
         """Remember when a scale is not a power of two."""

@@ -156,11 +156,11 @@ PRESETS: dict[Name, dict[str, Any]] = {
     "x3d-lite": _NO_SHIFT
     | {
         "size": 48,
-        "widths": (8, 8, 16, 32),
+        "widths": (12, 12, 24, 48),
         "strides": (2, 2, 2, 2),
         "depths": (1, 2, 2),
         "expansion": 2.25,
-        "last_width": 72,
+        "last_width": 108,
         "head_hidden": (64,),
     },
     # Feichtenhofer, X3D (2020), size M.

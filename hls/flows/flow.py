@@ -137,6 +137,6 @@ def digest(words: Iterable[str], files: Iterable[Path]) -> str:
 
 def last_error(tool: str, log: Path) -> str:
     """The last error in a tool's `log`, in a sentence."""
-    lines = log.read_text(errors="replace").splitlines()
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if "ERROR" in line] or lines or ["no output"]
     return f"{tool} failed: {errors[-1].strip()} (all of it: {log})"

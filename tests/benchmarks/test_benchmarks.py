@@ -4,11 +4,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from framegate.benchmarks import area, chain, reference, results
+from framegate.benchmarks import area, chain, full_size, reference, results, zoo
 from framegate.errors import UsageError
 from framegate.files import write_json
 from framegate.hls.compiler import REPORT, CompileReport
+from framegate.hls.targets import load_target
+from framegate.quant.clips import Clip
+
+from tests.dataflows import two_rates
 
 
 def test_reference_against_brevitas(tmp_path: Path) -> None:
@@ -59,3 +64,61 @@ def test_area_is_of_the_bitstream_or_of_synthesis(tmp_path: Path) -> None:
 def test_figures_are_kept_with_machine_and_date(tmp_path: Path) -> None:
     kept = results.keep("some", [{"speed_ratio": 2.0}], tmp_path)
     assert json.loads(Path(kept["path"]).read_text())["machine"]["cores"] >= 1
+
+
+def test_the_zoo_from_training_to_a_row(tmp_path: Path) -> None:
+    once = {"float_epochs": 1, "quantized_epochs": 1, "batch": 8, "threads": 1}
+    effort = zoo.Effort(
+        training_clips=10,
+        test_clips=2,
+        simulated_clips=1,
+        frames_per_second=1500,
+        recipe=once,
+        synthesize=False,
+    )
+    (row,) = zoo.measure(tmp_path, lambda _: None, names=("tsn-lite",), effort=effort)
+    assert row["bit_exact"] is True
+    assert (row["latency_error"], row["jitter"]) == (0, 0)
+    assert row["latency_cycles"] > 8 * 64 * 64
+    assert 0 <= row["top1"] <= 1
+    assert 0 <= row["top1_order_only"] <= 1
+    assert row["lut"] > row["dsp"] > 0
+    assert row["kv260_lut"] > 0
+    again = zoo.measure(tmp_path, lambda _: None, names=("tsn-lite",), effort=effort)
+    assert again == [row]  # nothing is made twice
+
+
+def test_only_networks_of_the_zoo(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^network 'vgg' is not in the zoo; choose of tsn-lite, "):
+        zoo.measure(tmp_path, lambda _: None, names=("vgg",))
+    with pytest.raises(
+        UsageError, match=r"^network 'vgg' has no full size here; choose of tsm-mobilenetv2-full, "
+    ):
+        full_size.measure(tmp_path, lambda _: None, names=("vgg",))
+
+
+def test_accuracy_between_the_two_that_differ_in_order() -> None:
+    classes = ("conceal", "put_back", "take")
+    clips = [Clip(Path(name), name) for name in ("take", "put_back", "take", "conceal")]
+    logits = np.array([[9, 1, 2], [0, 1, 2], [0, 3, 2], [1, 0, 0]])
+    found = zoo._accuracy(logits, classes, clips)
+    assert found == {"top1": 0.25, "top1_order_only": pytest.approx(1 / 3)}
+
+
+def test_a_prediction_is_of_the_fastest_whose_logic_fits(tmp_path: Path) -> None:
+    dataflow, target = two_rates(size=32), load_target("kv260")
+    found = full_size._prediction(dataflow, target, macs=10**6, build=tmp_path)
+    assert found["roofline_ms"] == pytest.approx(1e6 / (target.dsp * 200e3))
+    assert found["bram"] <= found["bram_of"]
+    assert (tmp_path / "kv260" / "rtl" / "framegate.sv").is_file()
+    tight = full_size._prediction(dataflow, target.model_copy(update={"bram": 1}), 10**6, tmp_path)
+    assert tight["rtl"] is None
+    assert tight["initiation_interval"] == found["initiation_interval"]
+
+
+@pytest.mark.slow
+def test_the_full_size_of_mobilenetv2_compiles(tmp_path: Path) -> None:
+    (row,) = full_size.measure(tmp_path, lambda _: None, names=("tsm-mobilenetv2-full",), targets=("zcu102",))
+    assert row["seconds"] < 300
+    assert row["peak_gb"] < 16
+    assert Path(row["rtl"], "framegate.sv").is_file()

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.hls.graphs import EXACT, metadata, run, run_qonnx
+from framegate.hls.integerize import integerize
 from framegate.hls.lower import LOWERING, lower
+from framegate.hls.names import name_layers
 from framegate.quant.export import network_config
 from onnx import ModelProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
+
+from tests.drafts import Draft
 
 NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven", "separable")
 STEPS = [f"steps/{number:02}_{step.__name__}.onnx" for number, step in enumerate(LOWERING, start=1)]
@@ -79,6 +83,32 @@ def test_blocks_and_the_layers_of_the_head_have_names(lowered: Callable) -> None
         "block2_pointwise_act",
     ]
     assert names[-6:] == ["spatial_mean", "hidden1", "hidden1_act", "head", "head_bias", "clip_mean"]
+
+
+def test_an_inverted_residual_block_is_one_block() -> None:
+    draft = Draft(1)
+    x = draft.stem()
+    for _ in range(2):
+        y = draft.quant(
+            draft.norm(draft.node("Conv", x, draft.weights(8, 8, 1, 1), kernel_shape=[1, 1])), 1, 4, 0
+        )
+        y = draft.quant(draft.norm(draft.conv(draft.gather(y, ((0, 2, -1), (2, 8, 0))), group=8)), 1, 4, 0)
+        y = draft.quant(draft.node("Conv", y, draft.weights(8, 8, 1, 1), kernel_shape=[1, 1]), 1, 4, 1)
+        x = draft.quant(draft.node("Add", y, draft.quant(x, 1, 4, 1)), 1, 4, 0)
+    names = [node.name for node in name_layers(integerize(draft.model(draft.head(x)))).graph.node]
+    assert names[2:12] == [
+        "block1_expand",
+        "block1_expand_act",
+        "block1_shift",
+        "block1_depthwise",
+        "block1_depthwise_act",
+        "block1_pointwise",
+        "block1_pointwise_act",
+        "stage1_shortcut_act",
+        "stage1_add",
+        "stage1_act",
+    ]
+    assert [name.replace("2", "1") for name in names[12:22]] == names[2:12]
 
 
 def test_the_networks_configuration_travels_along(lowered: Callable) -> None:

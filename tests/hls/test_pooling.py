@@ -52,6 +52,19 @@ def test_a_pool_is_a_window_per_channel_and_finns_pool(op: str, tmp_path: Path) 
     assert model.get_tensor_datatype(pool.output[0]) == getCustomOp(pool).get_output_datatype()
 
 
+def test_a_mean_divides_once_and_rounds_as_the_network_does() -> None:
+    """75 and 195 over 15, in quarters, are ties of halves: a scale of 0.25/15 would miss them by a bit."""
+    draft = Draft(1)
+    x = draft.node("AveragePool", draft.stem(), kernel_shape=[3, 5])
+    integers = integerize(draft.model(draft.head(draft.quant(x, 0.5, 4, signed=0))))
+    pool = integers.get_nodes_by_op_type("SumPool")[0]
+    (activation,) = integers.find_consumers(pool.output[0])
+    thresholds = integers.get_initializer(activation.input[1])[0]
+    sums = np.arange(15 * 15 + 1, dtype=np.float32)
+    expected = np.rint(sums * np.float32(0.25) / np.float32(15) / np.float32(0.5))
+    assert np.array_equal((sums[:, None] >= thresholds).sum(axis=1), np.clip(expected, 0, 15))
+
+
 @pytest.mark.parametrize("flat", [False, True])
 @pytest.mark.parametrize(("size", "exact"), [(4, "true"), (6, "false")])
 def test_the_mean_of_all_pixels_is_a_scale(size: int, exact: str, flat: bool) -> None:

@@ -9,11 +9,26 @@ import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, load_dataflow
 from framegate.hls.graphs import LOGIT_SCALE, metadata, run, save
-from framegate.hls.kernels import Decide, Depthwise, Fork, MatVec, Threshold, Window
+from framegate.hls.kernels import (
+    Concat,
+    Decide,
+    Depthwise,
+    Fork,
+    FrameGather,
+    MatVec,
+    Pool,
+    Threshold,
+    Window,
+)
+from framegate.hls.lower import lower
 from framegate.hls.read_off import read_dataflow
+from framegate.quant.export import export_qonnx
 from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
+
+from tests.hls.conftest import random_network
+from tests.quant.families import small
 
 NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven", "separable")
 
@@ -120,12 +135,35 @@ def test_more_than_two_readers_get_a_chain_of_forks(lowered: Callable, tmp_path:
     ]
 
 
-def _strided(model: ModelWrapper) -> None:
-    getCustomOp(model.get_nodes_by_op_type("FrameGather")[0]).set_nodeattr("stride_t", 2)
+@pytest.fixture(scope="module")
+def hardware(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """hardware.onnx of a small network of a family, by name."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        lower(export_qonnx(random_network(small(name), 1), folder / "model.qonnx.onnx"), folder)
+        return folder / "hardware.onnx"
+
+    return make
 
 
-def _untiled(model: ModelWrapper) -> None:
-    getCustomOp(model.get_nodes_by_op_type("FrameGather")[0]).set_nodeattr("groups", [0, 8, -1, 0, 8, 0])
+def test_the_pathways_of_slowfast_are_gathers_pools_and_concatenations(hardware: Callable) -> None:
+    dataflow = read_dataflow(hardware("slowfast-lite"))
+    gathers = [kernel for kernel in dataflow.kernels if isinstance(kernel, FrameGather)]
+    assert {gather.stride_t for gather in gathers} == {1, 2}
+    assert {len(gather.groups) for gather in gathers} == {1, 3, 5}
+    rates = {stream.frames for kernel in dataflow.kernels for stream in kernel.outputs}
+    assert rates == {4, 2, 1}  # fast, slow, a clip
+    assert sum(isinstance(kernel, Concat) for kernel in dataflow.kernels) == 4  # three laterals, the head
+    assert [kernel.of for kernel in dataflow.kernels if isinstance(kernel, Pool)] == ["max", "max"]
+
+
+def test_a_depthwise_convolution_over_frames_gathers_the_taps_of_a_channel(hardware: Callable) -> None:
+    dataflow = read_dataflow(hardware("x3d-lite"))
+    gathers = [kernel for kernel in dataflow.kernels if isinstance(kernel, FrameGather)]
+    assert gathers
+    assert all(gather.depthwise for gather in gathers)
+    assert {k.taps for k in dataflow.kernels if isinstance(k, Depthwise)} == {5, 27}
 
 
 def _dilated(model: ModelWrapper) -> None:
@@ -189,13 +227,11 @@ def test_what_the_kernels_cannot_do_in_a_separable_network_is_named(
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (_strided, "^'stage1_shift': stride_t=2 cannot be built yet; keep every frame$"),
-        (_untiled, "^stage1_shift: groups .* do not tile 8 channels in order"),
         (
             _dilated,
             "^'stem_window': dilated windows cannot be built yet; use plain convolutions$",
         ),
-        (_depthwise, r"^'stem_window': a depthwise window must feed one VVAU, not \['MVAU'\]$"),
+        (_depthwise, r"^'stem_window': a depthwise window must feed one VVAU or Pool, not \['MVAU'\]$"),
         (_fused, "^'stem': thresholds inside an MVAU cannot be read; keep them as a node$"),
         (
             _foreign,

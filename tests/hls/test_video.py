@@ -12,7 +12,7 @@ from framegate.hls.finn_ops import gather
 from framegate.hls.graphs import EXACT, metadata, run, run_qonnx
 from framegate.hls.integerize import integerize
 from framegate.hls.lower import LOWERING, clean
-from framegate.hls.video import Taps, flat_weights
+from framegate.hls.taps import Taps, flat_weights
 from hypothesis import assume, given, settings
 from onnx import TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
@@ -104,13 +104,17 @@ class Clips(Draft):
         return ModelWrapper(helper.make_model(graph, opset_imports=opsets)).transform(InferShapes())
 
 
-def expect_same(draft: Clips, output: str) -> ModelWrapper:
+def demand(condition: bool) -> None:
+    assert condition
+
+
+def expect_same(draft: Clips, output: str, demand: Callable = demand) -> ModelWrapper:
     """The hardware graph, after every graph on the way has given the logits of the 3-D network."""
     model = draft.network(output)
     shape = (2, draft.frames, draft.size, draft.size, 3)
     pixels = draft.random.integers(0, 256, shape).astype(np.uint8)
     expected = run_qonnx(model, pixels)
-    assert len(np.unique(expected)) > 2
+    demand(len(np.unique(expected)) > 2)  # a network that says nothing proves nothing
     model = clean(model)
     assert np.array_equal(run_qonnx(model, pixels), expected)
     for step in LOWERING[LOWERING.index(clean) + 1 :]:
@@ -134,7 +138,7 @@ def test_networks_with_random_windows_are_rewritten_exactly(window: dict, depthw
         dilations=window["dilation"],
         group=4 if depthwise else 1,
     )
-    expect_same(draft, draft.head3d(x))
+    expect_same(draft, draft.head3d(x), demand=assume)
 
 
 @pytest.mark.parametrize("kernel", [(1, 2, 2), (2, 2, 2), (3, 1, 1), (3, 3, 2), (1, 1, 1)])

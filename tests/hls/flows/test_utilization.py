@@ -23,6 +23,19 @@ module framegate (input logic clk, write, input logic [{address}:0] at, input lo
 endmodule
 """
 
+READERS = """
+module framegate (input logic clk, write, input logic [3:0] at, d, output logic [63:0] q);
+    logic [3:0] memory [0:15];
+    always_ff @(posedge clk) if (write) memory[at] <= d;
+    genvar i;
+    generate
+        for (i = 0; i < 16; i = i + 1) begin : g_reader
+            always_ff @(posedge clk) q[4*i +: 4] <= memory[at ^ 4'(i)];
+        end
+    endgenerate
+endmodule
+"""
+
 
 @pytest.fixture
 def rtl(tmp_path: Path) -> Path:
@@ -76,6 +89,14 @@ def test_luts_used_as_memory_count(tmp_path: Path, target: str, others: int) -> 
     found = count(memory(tmp_path, 16, 4), target)
     assert (found.ff, found.bram) == (4 + 1, 0)
     assert found.lut == 4 + 1 + others, "the memory and the parity"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_memory_with_many_readers_does_not_exhaust_yosys(tmp_path: Path, target: str) -> None:
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "framegate.sv").write_text(READERS)
+    found = count(tmp_path / "rtl", target)
+    assert (found.ff, found.bram) == (2 * 64, 0), "the memory and what was read"
 
 
 def test_a_design_larger_than_the_device_is_counted(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every family of networks, tiny, from Brevitas to the last beat of the RTL."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL, compile_hardware
+from framegate.hls.dataflow import load_dataflow
+from framegate.hls.graphs import run, run_qonnx
+from framegate.hls.lower import load, lower
+from framegate.hls.targets import load_target
+from framegate.quant.export import export_qonnx
+from framegate.quant.networks import NetworkConfig, logits
+from framegate.rtl_sim import reference
+from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.verify import verify
+
+from tests.hls.conftest import random_clips, random_network
+from tests.quant.families import CAUSAL, OPTIONS, small
+
+RATE = 60_000.0  # frames per second: few cycles to simulate
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_value_and_every_cycle(name: str, tmp_path: Path, quick: Simulator) -> None:
+    check(small(name), tmp_path, quick, stream=False)
+
+
+@pytest.mark.parametrize("name", ["tsm-lite", *CAUSAL])
+def test_a_stream_gives_the_scores_of_clips(name: str, tmp_path: Path, quick: Simulator) -> None:
+    config = small(name, causal=True) if name in CAUSAL else small(name)
+    assert config.streams
+    check(config, tmp_path, quick, stream=True)
+
+
+def check(config: NetworkConfig, work: Path, simulator: Simulator, *, stream: bool) -> None:
+    """Two clips down the ladder: every rung gives Brevitas' integers, and every stream is on time."""
+    network = random_network(config, seed=1)
+    clips = random_clips(config, 2, seed=2)
+    export_qonnx(network, work / QONNX)
+    lower(work / QONNX, work)
+    compile_hardware(work, load_target("kv260"), frames_per_second=RATE, clock_mhz=200, stream=stream)
+    dataflow = load_dataflow(work / DATAFLOW)
+    expected = logits(network, torch.from_numpy(clips)).numpy() / dataflow.logit_scale
+    assert len(np.unique(expected)) > 2, "the network tells nothing apart: this would prove nothing"
+    assert np.array_equal(run_qonnx(load(work / QONNX), clips) / dataflow.logit_scale, expected)
+    assert np.array_equal(run(load(work / HARDWARE), clips), expected)
+    assert np.array_equal(reference.logits(dataflow, clips), expected)
+    verdict = verify(
+        dataflow, work / RTL, dataflow.taken(clips), work / "sim", simulator=simulator, probe=True
+    )
+    assert (verdict.mismatches, verdict.first_mismatch, verdict.late, verdict.jitter) == (0, None, None, 0)
+    assert set(verdict.measured) == {verdict.predicted}
