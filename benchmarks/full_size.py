@@ -23,6 +23,7 @@ from framegate.hls.targets import Target, load_target
 from framegate.quant.complexity import complexity
 from framegate.quant.export import export_qonnx
 from framegate.quant.networks import Network, NetworkConfig, to_input
+from framegate.quant.presets import Name
 
 CLOCK_MHZ = 200.0
 CLASSES = 400  # of Kinetics
@@ -37,7 +38,7 @@ class Published:
     differs: str
 
 
-FULL_SIZE: dict[str, Published | None] = {
+FULL_SIZE: dict[Name, Published | None] = {
     "tsm-mobilenetv2-full": Published(
         "37 frames/s, Ultra96V2 (tsm_fpga); 13 ms per frame, Jetson Nano", "8-bit and float, online shift"
     ),
@@ -71,7 +72,7 @@ def measure(
     return rows
 
 
-def of_network(name: str, build: Path, targets: Sequence[str]) -> list[dict[str, Any]]:
+def of_network(name: Name, build: Path, targets: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of one network; `seconds` are from the QONNX file to the prediction, with RTL where it is emitted."""
     network = _random_network(name)
     parameters, macs = complexity(network)
@@ -96,7 +97,7 @@ def of_network(name: str, build: Path, targets: Sequence[str]) -> list[dict[str,
     return rows
 
 
-def _random_network(name: str) -> Network:
+def _random_network(name: Name) -> Network:
     """The network with random weights; one clip of noise has set the scales of its activations."""
     torch.manual_seed(0)
     network = Network(NetworkConfig(name=name, classes=tuple(f"class{k}" for k in range(CLASSES)))).train()
@@ -133,7 +134,7 @@ def _prediction(dataflow: Dataflow, target: Target, macs: int, build: Path) -> d
     }
 
 
-def _published(name: str) -> dict[str, str]:
+def _published(name: Name) -> dict[str, str]:
     figure = FULL_SIZE[name]
     return (
         {"published": figure.figure, "differs": figure.differs}

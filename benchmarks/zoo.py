@@ -48,7 +48,7 @@ ZOO: dict[str, Entry] = {
 }
 
 
-_SHORT = {"float_epochs": 15, "quantized_epochs": 12, "batch": 16, "threads": 1}
+RECIPE: dict[str, Any] = {"float_epochs": 30, "quantized_epochs": 24, "batch": 16, "threads": 1}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Effort:
     test_clips: int = 40
     simulated_clips: int = 3  # and one of noise
     frames_per_second: float = 300.0  # on the first target; on another as many per MHz
-    recipe: dict[str, Any] = field(default_factory=lambda: dict(_SHORT))  # of every training run
+    recipe: dict[str, Any] = field(default_factory=lambda: dict(RECIPE))  # of every training run
     synthesize: bool = True
 
 

@@ -59,8 +59,8 @@ def zoo(
         Path, typer.Option(help="Folder of clips, runs and builds; it continues there.")
     ] = Path("build/zoo"),
     clips: Annotated[int, typer.Option(min=10, help="Synthetic clips per class to train on.")] = 100,
-    float_epochs: Annotated[int, typer.Option(min=1, help="Of the float network.")] = 15,
-    quantized_epochs: Annotated[int, typer.Option(min=1, help="Of the quantized one after it.")] = 12,
+    float_epochs: Annotated[int, typer.Option(min=1, help="Of the float network.")] = 30,
+    quantized_epochs: Annotated[int, typer.Option(min=1, help="Of the quantized one after it.")] = 24,
     rate: Annotated[
         float, typer.Option(help="Frames per second at 50 MHz; at another clock as many per MHz.")
     ] = 300,
@@ -68,18 +68,13 @@ def zoo(
     keep: Keep = None,
     json: Json = False,
 ) -> None:
-    """Train, compile, verify and synthesize every small network: about an hour and a half on two cores."""
+    """Train, compile, verify and synthesize every small network: about two hours on two cores."""
     from framegate.benchmarks import zoo as benchmark
 
     effort = benchmark.Effort(
         training_clips=clips,
         frames_per_second=rate,
-        recipe={
-            "float_epochs": float_epochs,
-            "quantized_epochs": quantized_epochs,
-            "batch": 16,
-            "threads": 1,
-        },
+        recipe=benchmark.RECIPE | {"float_epochs": float_epochs, "quantized_epochs": quantized_epochs},
         synthesize=synthesize,
     )
     names = only.split(",") if only else tuple(benchmark.ZOO)

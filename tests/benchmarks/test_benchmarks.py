@@ -99,7 +99,7 @@ def test_only_networks_of_the_zoo(tmp_path: Path) -> None:
 
 def test_accuracy_between_the_two_that_differ_in_order() -> None:
     classes = ("conceal", "put_back", "take")
-    clips = [Clip(Path(name), name) for name in ("take", "put_back", "take", "conceal")]
+    clips = [Clip(Path(name), (name,), name) for name in ("take", "put_back", "take", "conceal")]
     logits = np.array([[9, 1, 2], [0, 1, 2], [0, 3, 2], [1, 0, 0]])
     found = zoo._accuracy(logits, classes, clips)
     assert found == {"top1": 0.25, "top1_order_only": pytest.approx(1 / 3)}

@@ -44,5 +44,7 @@ def test_a_rate_whose_fifos_have_no_room_is_refused(
 ) -> None:
     free, _ = compiled(lowered, tmp_path / "free", scarce, rate=50_000)
     tight = scarce.model_copy(update={"lut": free.lut - 1})
-    with pytest.raises(UsageError, match=rf"needs [\d,]+ LUT of {free.lut - 1:,} \(1 too many: .* on ulx3s-85f"):
+    with pytest.raises(
+        UsageError, match=rf"needs [\d,]+ LUT of {free.lut - 1:,} \(1 too many: .* on ulx3s-85f"
+    ):
         compiled(lowered, tmp_path / "tight", tight, rate=50_000)
