@@ -36,11 +36,11 @@ class Entry:
 ZOO: dict[str, Entry] = {
     "tsn-lite": Entry({"name": "tsn-lite"}),
     "tsm-lite": Entry({"name": "tsm-lite"}),
-    "tsm-lite online, streaming": Entry({"name": "tsm-lite", "shift": "online"}, stream=True),
+    "tsm-lite online streaming": Entry({"name": "tsm-lite", "shift": "online"}, stream=True),
     "tsm-mobilenet": Entry({"name": "tsm-mobilenet", "size": 64}),
     "tsm-mobilenetv2": Entry({"name": "tsm-mobilenetv2"}),
     "slowfast-lite": Entry({"name": "slowfast-lite"}),
-    "slowfast-lite causal, streaming": Entry({"name": "slowfast-lite", "causal": True}, stream=True),
+    "slowfast-lite causal streaming": Entry({"name": "slowfast-lite", "causal": True}, stream=True),
     "c3d-lite": Entry({"name": "c3d-lite"}),
     "r2plus1d-lite": Entry({"name": "r2plus1d-lite"}),
     "x3d-lite": Entry({"name": "x3d-lite"}),
@@ -175,4 +175,4 @@ def _hardware(
 
 
 def _slug(name: str) -> str:
-    return name.replace(",", "").replace(" ", "-")
+    return name.replace(" ", "-")
