@@ -26,7 +26,7 @@ from framegate.quant.networks import Network, NetworkConfig, to_input
 from framegate.quant.presets import Name
 
 CLOCK_MHZ = 200.0
-CLASSES = 400  # of Kinetics
+CLASSES = 101  # of UCF101
 _ENDLESS = 10**9  # block RAMs: weights may exceed the chip, the row says by how much
 
 
