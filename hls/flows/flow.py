@@ -106,13 +106,21 @@ class Flow:
             raise FramegateError(last_error("yosys", log))
 
     def run(self, tool: Tool, arguments: list[str], log: Path) -> int:
-        """Run `tool` with its output in `log`; return its exit status. It ends when we are interrupted."""
+        """Run `tool` with its output in `log`; return its exit status. It ends when we are interrupted.
+
+        Raises FramegateError when something else ended it, as the system does when memory runs out.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as output:
             command = [*tool.command, *arguments]
-            return subprocess.run(
+            status = subprocess.run(
                 command, cwd=self._root(), env=tool.environ(), stdout=output, stderr=output, check=False
             ).returncode
+        if status < 0:
+            raise FramegateError(
+                f"{tool.name}: ended by signal {-status}; is there enough memory? (log: {log})"
+            )
+        return status
 
     def name(self, path: Path) -> str:
         """The path as the tools see it."""

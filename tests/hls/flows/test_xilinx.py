@@ -19,6 +19,7 @@ import os, sys, tkinter
 from pathlib import Path
 source, results = sys.argv[sys.argv.index("-source") + 1], sys.argv[sys.argv.index("-tclargs") + 1]
 noted = Path(results).resolve().with_name("commands")
+os.environ.get("KILLED") and os.kill(os.getpid(), 9)
 os.environ.get("FAILS") and sys.exit("ERROR: [Common 17-69] " + os.environ["FAILS"])
 tcl = tkinter.Tcl()
 
@@ -150,6 +151,14 @@ def test_a_failing_vivado_is_quoted(rtl: Path, out: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("FAILS", "Command failed")
     with pytest.raises(FramegateError, match=r"^vivado failed: ERROR: .*Command failed \(.*vivado\.log\)$"):
         build(rtl, out)
+
+
+@pytest.mark.usefixtures("vivado")
+def test_a_killed_vivado_is_told(rtl: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KILLED", "yes")
+    with pytest.raises(FramegateError, match=r"^vivado: ended by signal 9; is there enough memory\?"):
+        build(rtl, out)
+    assert not (out / "routing").exists()
 
 
 @pytest.mark.usefixtures("vivado")
