@@ -201,9 +201,33 @@ def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
     wiring = _Wiring(dataflow, interval=max(fold.cycles for fold in folds.values()))
     for kernel in dataflow.kernels:
         wiring.add(kernel, fold_of.get(kernel.name))
-    return replace(dataflow, kernels=tuple(wiring.kernels.values()), links=tuple(wiring.links)).check(
-        "folding"
-    )
+    connected = replace(dataflow, kernels=tuple(wiring.kernels.values()), links=tuple(wiring.links))
+    return _paused(connected).check("folding")
+
+
+def _paused(dataflow: Dataflow) -> Dataflow:
+    """Every frame gather no faster than the window behind it.
+
+    At the end of a clip it has frames to send that it need not wait for, and at a stride it sends one in a burst: what
+    its reader cannot take at once then waits before it, where it is not yet there once per tap.
+    """
+    kernels = []
+    for kernel in dataflow.kernels:
+        reader = _window_behind(dataflow, kernel) if isinstance(kernel, FrameGather) else None
+        if isinstance(kernel, FrameGather) and reader is not None:
+            # Not all that the reader leaves: what is as slow as the slowest kernel never catches up.
+            spare = max(0, reader.cycles_per_clip * 15 // 16 - kernel.cycles_per_clip)
+            kernel = replace(kernel, pause=spare // (kernel.outputs[0].frames * kernel.outputs[0].pixels))
+        kernels.append(kernel)
+    return replace(dataflow, kernels=tuple(kernels))
+
+
+def _window_behind(dataflow: Dataflow, kernel: Kernel) -> Window | None:
+    """The window that reads what a kernel sends, perhaps on other lanes."""
+    reader = dataflow.kernel(dataflow.links_from(kernel.name)[0].consumer)
+    if isinstance(reader, Width):
+        return _window_behind(dataflow, reader)
+    return reader if isinstance(reader, Window) else None
 
 
 def _pixel_lanes(pixels: Stream) -> int:

@@ -28,6 +28,7 @@ class FrameGather(Stage):
     output_frames: int = 0  # per clip; 0: one per stride_t input frames
     depthwise: bool = False
     endless: bool = False
+    pause: int = 0  # cycles of rest behind each pixel that was sent
 
     def __post_init__(self) -> None:
         lanes, channels = self.input.lanes, self.input.channels
@@ -80,7 +81,8 @@ class FrameGather(Stage):
     @property
     def cycles_per_clip(self) -> int:
         frames = self._emitting(1)
-        return int(np.where(frames, self.outputs[0].beats_per_frame, self.input.beats_per_frame).sum())
+        sent = self.outputs[0].beats_per_frame + self.pause * self.input.pixels
+        return int(np.where(frames, sent, self.input.beats_per_frame).sum())
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         clips = len(values[0])
@@ -107,9 +109,9 @@ class FrameGather(Stage):
         clips, flushed = len(offered), (len(self._emitting(1)) - frames) * pixels
         emits = np.repeat(self._emitting(clips), pixels)
         # A pixel takes as long to read as to write, or longer: so waiting for room never delays the reader.
-        lasts = np.where(emits, self.outputs[0].beats_per_pixel, beats)
-        starts = _in_turn(self._written(offered, flushed, None)[1] + 1, lasts)
-        room = np.concatenate([[_NEVER_WAITS] * 2, starts + lasts])[: len(starts)].reshape(clips, -1)
+        read = np.where(emits, self.outputs[0].beats_per_pixel, beats)
+        starts = _in_turn(self._written(offered, flushed, None)[1] + 1, read + self.pause * emits)
+        room = np.concatenate([[_NEVER_WAITS] * 2, starts + read])[: len(starts)].reshape(clips, -1)
         taken, _ = self._written(offered, flushed, room)
         sent = starts[emits][:, None] + 1 + np.arange(self.outputs[0].beats_per_pixel)
         return Timing((taken.reshape(-1),), sent.reshape(-1))
@@ -156,6 +158,7 @@ class FrameGather(Stage):
             "LOOKAHEAD": self.lookahead,
             "DEPTHWISE": int(self.depthwise),
             "ENDLESS": int(self.endless),
+            "PAUSE": self.pause,
             "KEPT": self.kept,
             "TAPS": len(self.groups),
             "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),

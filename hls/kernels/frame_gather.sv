@@ -11,6 +11,7 @@ module frame_gather #(
     parameter int LOOKAHEAD = 1,  // frame times from the start of a clip to its first output frame
     parameter int DEPTHWISE = 0,  // 1: all taps of a beat, then the next beat, instead of all beats of a tap
     parameter int ENDLESS   = 0,  // 1: no clips; every frame is followed by the next for ever (LOOKAHEAD = 0)
+    parameter int PAUSE     = 0,  // cycles of rest behind a pixel that was sent, for a reader that is slower
     parameter int KEPT      = 2,  // frames before the newest that a tap reads
     parameter int TAPS      = 3,
     // per tap, 16 bits each: first beat inside a pixel, number of beats, frames behind the newest one
@@ -25,6 +26,7 @@ module frame_gather #(
     localparam int PIXEL  = PIXELS > 1 ? $clog2(PIXELS) : 1,
     localparam int SLOT   = $clog2((SLOTS > KEPT ? SLOTS : KEPT) + 1),
     localparam int TAP    = TAPS > 1 ? $clog2(TAPS) : 1,
+    localparam int REST   = PAUSE > 0 ? $clog2(PAUSE + 1) : 1,
     localparam int WAIT   = $clog2((LOOKAHEAD > STRIDE ? LOOKAHEAD : STRIDE) + 1)
 ) (
     input  logic            clk,
@@ -78,6 +80,7 @@ module frame_gather #(
     logic [WAIT-1:0]  wait_q;   // frame times until the next output frame
     logic [TAP-1:0]   tap_q;
     logic [BEAT-1:0]  beat_q;
+    logic [REST-1:0]  rest_q;   // cycles until the next pixel may be read
     logic             emits, enough, room, step, end_tap, end_pixel, end_frame, end_clip;
     logic             valid_q, alive, alive_q;
     logic [15:0]      first, count, delay;  // of the present tap
@@ -86,7 +89,7 @@ module frame_gather #(
     assign count     = COUNT[16*tap_q +: 16];
     assign delay     = DELAY[16*tap_q +: 16];
     assign emits     = wait_q == '0 && (ENDLESS != 0 || 32'(slot_q) <= LAST);
-    assign enough    = ahead_q != '0;
+    assign enough    = ahead_q != '0 && rest_q == '0;
     assign room      = out_ready || !valid_q;
     assign step      = enough && (room || !emits);
     assign end_tap   = emits ? 16'(beat_q) == count - 16'd1 : beat_q == BEAT'(BEATS - 1);
@@ -115,6 +118,8 @@ module frame_gather #(
             if (end_clip) wait_q <= WAIT'(LOOKAHEAD);
             else wait_q <= wait_q == '0 ? WAIT'(STRIDE - 1) : wait_q - 1'b1;
         end
+        if (end_pixel && emits) rest_q <= REST'(PAUSE);
+        else if (rest_q != '0) rest_q <= rest_q - 1'b1;
         ahead_q <= ahead_q + 2'(pixel_in) - 2'(end_pixel);
         if (rst) begin
             tap_q   <= '0;
@@ -123,6 +128,7 @@ module frame_gather #(
             pixel_q <= '0;
             slot_q  <= '0;
             wait_q  <= WAIT'(LOOKAHEAD);
+            rest_q  <= '0;
             ahead_q <= '0;
         end
     end

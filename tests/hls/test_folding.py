@@ -8,15 +8,17 @@ from itertools import product
 import numpy as np
 import pytest
 from framegate.errors import UsageError
+from framegate.hls import folding
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.fit import total_cost
 from framegate.hls.folding import Fold, _connect, fold
 from framegate.hls.kernels import Cost, Decide, Depthwise, MatVec, Mean, Shift, Width, Window
+from framegate.hls.schedule import schedule
 from framegate.hls.stream import Stream
 from framegate.hls.targets import Target, load_target
 from framegate.rtl_sim import reference
 
-from tests.dataflows import Builder, folded, random_pixels, residual, separable
+from tests.dataflows import Builder, folded, random_pixels, residual, separable, two_rates
 
 CLOCK = 50
 
@@ -143,6 +145,20 @@ def test_lanes_are_converted_through_many_where_few_are_too_slow(interval: int, 
     connected = _connect(small(), folds)
     widths = [kernel for kernel in connected.kernels if isinstance(kernel, Width)]
     assert [width.lanes for width in widths if width.name.startswith("second_window")] == steps
+
+
+def test_a_gather_rests_so_that_frames_wait_before_it(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fifo_bits() -> tuple[int, int]:
+        _, times = schedule(fold(two_rates(size=32), target, CLOCK, 2000), CLOCK)
+        return sum(fifo.bits for fifo in times.fifos), times.initiation_interval
+
+    rested, interval = fifo_bits()
+    monkeypatch.setattr(folding, "_paused", lambda dataflow: dataflow)
+    hurried, same = fifo_bits()
+    assert rested < 0.7 * hurried
+    assert interval == same
 
 
 @pytest.mark.parametrize(

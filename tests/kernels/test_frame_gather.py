@@ -42,6 +42,9 @@ CASES = {
     "endless": gather(taps(-2, -1, 0), frames=1, lanes=2, endless=True),
     "endless-stride": gather(taps(-3, 0), frames=4, stride_t=2, lanes=2, endless=True),
     "endless-depthwise": gather(taps(-1, 0), frames=2, lanes=2, depthwise=True, endless=True),
+    "paused": gather(taps(-1, 0, 1), lanes=2, pause=5),
+    "paused-stride": gather(taps(-2, 0, 2), frames=6, stride_t=3, lanes=4, pause=1),
+    "paused-endless": gather(taps(-1, 0), frames=2, stride_t=2, lanes=2, pause=9, endless=True),
     "further-than-the-clip": gather(taps(-5, 0, 5), frames=2, lanes=4),
 }
 
@@ -83,7 +86,11 @@ def gathers(draw: st.DrawFn) -> FrameGather:
     """Any small gather of all channels."""
     lanes, frames, stride = draw(st.sampled_from([1, 2, 4])), draw(st.integers(1, 5)), draw(st.integers(1, 3))
     offsets = draw(st.lists(st.integers(-3, 3), min_size=1, max_size=4))
-    options = {"depthwise": draw(st.booleans()), "output_frames": draw(st.integers(0, 4))}
+    options = {
+        "depthwise": draw(st.booleans()),
+        "output_frames": draw(st.integers(0, 4)),
+        "pause": draw(st.sampled_from([0, 0, 1, 7])),
+    }
     return gather(taps(*offsets), frames=frames, lanes=lanes, stride_t=stride, **options)
 
 
