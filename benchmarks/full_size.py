@@ -76,8 +76,7 @@ def of_network(name: Name, build: Path, targets: Sequence[str]) -> list[dict[str
     """The rows of one network; `seconds` are from the QONNX file to the prediction, with RTL where it is emitted."""
     network = _random_network(name)
     parameters, macs = complexity(network)
-    if not (build / QONNX).is_file():
-        export_qonnx(network, build / QONNX)
+    export_qonnx(network, build / QONNX)
     frames = network.config.frames
     del network  # its weights are in the file
     started = time.perf_counter()
