@@ -58,9 +58,9 @@ def zoo(
     folder: Annotated[
         Path, typer.Option(help="Folder of clips, runs and builds; it continues there.")
     ] = Path("build/zoo"),
-    clips: Annotated[int, typer.Option(min=10, help="Synthetic clips per class to train on.")] = 100,
-    float_epochs: Annotated[int, typer.Option(min=1, help="Of the float network.")] = 30,
-    quantized_epochs: Annotated[int, typer.Option(min=1, help="Of the quantized one after it.")] = 24,
+    clips: Annotated[int, typer.Option(min=10, help="Synthetic clips per class to train on.")] = 300,
+    float_epochs: Annotated[int, typer.Option(min=1, help="Of the float network.")] = 15,
+    quantized_epochs: Annotated[int, typer.Option(min=1, help="Of the quantized one after it.")] = 12,
     rate: Annotated[
         float, typer.Option(help="Frames per second at 50 MHz; at another clock as many per MHz.")
     ] = 300,
