@@ -16,6 +16,7 @@ from framegate.hls.dataflow import Dataflow
 from framegate.hls.emit import emit
 from framegate.hls.fit import memory, total_cost
 from framegate.hls.folding import fold
+from framegate.hls.kernels import Cost
 from framegate.hls.lower import lower
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import schedule
@@ -110,7 +111,8 @@ def _random_network(name: Name) -> Network:
 def _prediction(dataflow: Dataflow, target: Target, macs: int, build: Path) -> dict[str, Any]:
     """Cycles (exact) and area (by the model) of the fastest design whose logic fits; RTL if its memories do as well."""
     roomy = target.model_copy(update={"bram": _ENDLESS})
-    complete, times = schedule(fold(dataflow, roomy, CLOCK_MHZ), CLOCK_MHZ)
+    reserve = Cost(lut=target.lut // 10)  # for the FIFOs, which the schedule places behind the folding
+    complete, times = schedule(fold(dataflow, roomy, CLOCK_MHZ, reserve=reserve), CLOCK_MHZ)
     cost = total_cost(complete)
     fits = cost.bram <= target.bram
     rtl = emit(complete, times, build / target.name / RTL) if fits else None
