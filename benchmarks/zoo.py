@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.flows.utilization import utilization
 from framegate.hls.targets import load_target
-from framegate.pipeline import compile_model, simulate_build
+from framegate.pipeline import compile_model, simulate_build, synthesize_build
 from framegate.quant.clips import Clip, spread
 from framegate.quant.complexity import complexity
 from framegate.quant.datasets import find_clips
@@ -166,11 +165,7 @@ def _hardware(
             "ms_per_clip": report.latency_ms,
             "clips_per_second": report.clips_per_second,
         }
-    counted = (
-        utilization(build / "rtl", load_target(target), build / "flow" / target, say)
-        if effort.synthesize
-        else report
-    )
+    counted = synthesize_build(build, target, say) if effort.synthesize else report
     prefix = "" if simulated else f"{target}_"
     return row | {f"{prefix}{key}": getattr(counted, key) for key in ("lut", "ff", "dsp", "bram")}
 

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import gcd, lcm
+from typing import TypeGuard
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.fit import NOTHING, RESOURCES, check_fit, has_room, total_cost
 from framegate.hls.kernels import (
-    Add,
     Concat,
     Cost,
     Depthwise,
@@ -20,7 +20,6 @@ from framegate.hls.kernels import (
     MatVec,
     Pool,
     Shift,
-    Stage,
     Width,
     Window,
 )
@@ -28,7 +27,6 @@ from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
 _MOST_PIXEL_LANES = 16
-_ADAPTABLE = (Concat, FrameGather, Shift)  # take any lanes that do not straddle their parts
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,13 @@ def _layers(dataflow: Dataflow) -> Iterator[list[Kernel]]:
     for kernel in dataflow.kernels:
         if isinstance(kernel, MatVec | Depthwise | Pool):
             yield [*_tied(dataflow, kernel), kernel]
-        elif isinstance(kernel, _ADAPTABLE) and not getattr(kernel, "depthwise", False):
+        elif _is_adaptable(kernel):
             yield [kernel]
+
+
+def _is_adaptable(kernel: Kernel) -> TypeGuard[Concat | FrameGather | Shift]:
+    """Whether a kernel is a layer by itself that takes any lanes which do not straddle its parts."""
+    return isinstance(kernel, Concat | Shift) or (isinstance(kernel, FrameGather) and not kernel.depthwise)
 
 
 def _tied(dataflow: Dataflow, kernel: Kernel) -> list[Kernel]:
@@ -144,7 +147,7 @@ def _widest(layer: list[Kernel]) -> int:
     first, last = layer[0], layer[-1]
     if isinstance(last, Pool | Depthwise):
         return last.channels
-    return first.lanes_for(0) if isinstance(first, _ADAPTABLE) else first.inputs[0].channels
+    return first.lanes_for(0) if _is_adaptable(first) else first.inputs[0].channels
 
 
 def _folded(layer: list[Kernel], lanes: int, pe: int) -> list[Kernel]:
@@ -286,7 +289,7 @@ class _Wiring:
 
 def _lanes_wanted(kernel: Kernel, offered: list[Stream], fold: Fold | None) -> int:
     lanes = gcd(*(stream.lanes for stream in offered))
-    if isinstance(kernel, _ADAPTABLE) and not getattr(kernel, "depthwise", False):
+    if _is_adaptable(kernel):
         taken = kernel.lanes_for(lanes)
         return taken if fold is None else max(taken, fold.lanes)  # as offered, if that is fast enough
     return lanes if fold is None else fold.lanes
@@ -303,7 +306,4 @@ def _rebuilt(kernel: Kernel, streams: list[Stream], pe: int | None) -> Kernel:
         return replace(kernel, input=streams[0], repeat=kernel.repeat // pe)
     if isinstance(kernel, MatVec) and pe is not None:
         return replace(kernel, input=streams[0], pe=pe)
-    if isinstance(kernel, Add | Concat):
-        return replace(kernel, left=streams[0], right=streams[1])
-    assert isinstance(kernel, Stage)
-    return replace(kernel, input=streams[0])
+    return kernel.taking(*streams)

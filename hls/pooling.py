@@ -139,10 +139,7 @@ def _geometry(walk: Walk, node: NodeProto) -> dict[str, Any]:
     for name in ("ceil_mode", "storage_order"):
         if name in given and given[name].i:
             raise UsageError(f"{where}: {name}=1 cannot be built; use {name}=0")
-    if "dilations" in given and set(given["dilations"].ints) != {1}:
-        raise UsageError(f"{where}: dilations={list(given['dilations'].ints)} cannot be built yet; use 1")
-    if "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET"):
-        raise UsageError(f"{where}: auto_pad={given['auto_pad'].s.decode()}; export explicit padding")
+    walk.check_window(node)
     return {
         "kernel_shape": kernel,
         "strides": list(given["strides"].ints) if "strides" in given else [1, 1],

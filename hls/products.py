@@ -196,7 +196,6 @@ def _in_finer_steps(walk: Walk, source: Integers, steps: int) -> Integers:
 def _check_geometry(walk: Walk, node: NodeProto, weights: np.ndarray, group: int) -> None:
     """Raise UsageError for a convolution that the kernels cannot do."""
     where, rank = walk.where(node), weights.ndim
-    given = {entry.name: entry for entry in node.attribute}
     if rank != 4:
         raise UsageError(
             f"{where}: is {rank - 2}-dimensional; write it as a FrameGather and a 2-D convolution"
@@ -207,7 +206,4 @@ def _check_geometry(walk: Walk, node: NodeProto, weights: np.ndarray, group: int
             f"{where}: group={group} of {inputs} channels to {outputs} cannot be built yet; use group=1, or "
             f"a depthwise convolution (a group and an output per channel)"
         )
-    if "dilations" in given and set(given["dilations"].ints) != {1}:
-        raise UsageError(f"{where}: dilations={list(given['dilations'].ints)} cannot be built yet; use 1")
-    if "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET"):
-        raise UsageError(f"{where}: auto_pad={given['auto_pad'].s.decode()}; export explicit padding")
+    walk.check_window(node)

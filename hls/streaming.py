@@ -6,7 +6,7 @@ from math import lcm
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.kernels import Add, Concat, FrameGather, Kernel, Mean, Shift, SlidingMean, Stage
+from framegate.hls.kernels import FrameGather, Kernel, Mean, Shift, SlidingMean
 from framegate.hls.stream import Stream
 
 
@@ -54,13 +54,10 @@ def _step(dataflow: Dataflow) -> int:
 
 
 def _without_clips(kernel: Kernel, taken: list[Stream]) -> Kernel:
-    if isinstance(kernel, Add | Concat):
-        return replace(kernel, left=taken[0], right=taken[1])
     if isinstance(kernel, Mean) and kernel.over == "clip":
         return SlidingMean(name=kernel.name, input=taken[0], window=kernel.input.frames)
-    assert isinstance(kernel, Stage)
     if isinstance(kernel, FrameGather):
         return replace(kernel, input=taken[0], output_frames=0, endless=True)
     if isinstance(kernel, Shift):
         return replace(kernel, input=taken[0], endless=True)
-    return replace(kernel, input=taken[0])
+    return kernel.taking(*taken)

@@ -187,6 +187,14 @@ class Walk:
             for reader in readers
         )
 
+    def check_window(self, node: NodeProto) -> None:
+        """Raise UsageError for a dilated window, or one whose padding is not told in numbers."""
+        where, given = self.where(node), {entry.name: entry for entry in node.attribute}
+        if "dilations" in given and set(given["dilations"].ints) != {1}:
+            raise UsageError(f"{where}: dilations={list(given['dilations'].ints)} cannot be built yet; use 1")
+        if "auto_pad" in given and given["auto_pad"].s not in (b"", b"NOTSET"):
+            raise UsageError(f"{where}: auto_pad={given['auto_pad'].s.decode()}; export explicit padding")
+
     def note_scale(self, scale: np.ndarray) -> None:
         """Remember when a scale is not a power of two."""
         self.exact &= bool((np.frexp(np.abs(scale))[0] == 0.5).all())

@@ -70,10 +70,9 @@ def _convolutions(dataflow: Dataflow) -> dict[str, Window]:
     found = {}
     for window in (kernel for kernel in dataflow.kernels if isinstance(kernel, Window)):
         product = dataflow.kernel(dataflow.links_from(window.name)[0].consumer)
+        # Taps of several frames come in an order of their own: see FrameGather.
         by_frame = isinstance(product, Depthwise) and product.taps != math.prod(window.kernel)
-        if (
-            isinstance(product, MatVec | Depthwise) and not by_frame
-        ):  # taps of several frames: see FrameGather
+        if isinstance(product, MatVec | Depthwise) and not by_frame:
             found[product.name] = window
     return found
 

@@ -4,8 +4,8 @@
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from framegate.hls.stream import Stream, bits_for
@@ -107,6 +107,10 @@ class Kernel(ABC):
         return max(stream.beats for stream in (*self.inputs, *self.outputs))
 
     @abstractmethod
+    def taking(self, *streams: Stream) -> Self:
+        """The same kernel for other input streams."""
+
+    @abstractmethod
     def reference(self, *values: np.ndarray) -> np.ndarray:
         """The definition: integers (clips, T, H, W, C) per input in, integers (clips, T, H, W, C) out."""
 
@@ -136,9 +140,31 @@ class Stage(Kernel):
     def inputs(self) -> tuple[Stream, ...]:
         return (self.input,)
 
+    def taking(self, *streams: Stream) -> Self:
+        return replace(self, input=streams[0])
+
     @property
     def outputs(self) -> tuple[Stream, ...]:
         return (self.input,)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Join(Kernel):
+    """A kernel that makes one stream of two."""
+
+    left: Stream
+    right: Stream
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        return self.left, self.right
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        return ("left", "right", "out")
+
+    def taking(self, *streams: Stream) -> Self:
+        return replace(self, left=streams[0], right=streams[1])
 
 
 _BLOCK_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))  # words, bits each

@@ -5,16 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Join, Timing, serial
 from framegate.hls.stream import Stream, bits_for
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Add(Kernel):
+class Add(Join):
     """left + right, channel by channel; both must have the same shape and lanes."""
-
-    left: Stream
-    right: Stream
 
     def __post_init__(self) -> None:
         if (self.left.shape, self.left.lanes) != (self.right.shape, self.right.lanes):
@@ -24,17 +21,9 @@ class Add(Kernel):
             )
 
     @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return self.left, self.right
-
-    @property
     def outputs(self) -> tuple[Stream, ...]:
         bits, signed = bits_for(self.left.low + self.right.low, self.left.high + self.right.high)
         return (replace(self.left, bits=bits, signed=signed),)
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("left", "right", "out")
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return values[0] + values[1]

@@ -6,16 +6,13 @@ from math import gcd
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Kernel, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Join, Timing, serial
 from framegate.hls.stream import Stream, bits_for
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Concat(Kernel):
+class Concat(Join):
     """Channels of `left`, then of `right`; both must have the same frames, pixels and lanes."""
-
-    left: Stream
-    right: Stream
 
     def __post_init__(self) -> None:
         if (self.left.shape[:3], self.left.lanes) != (self.right.shape[:3], self.right.lanes):
@@ -29,18 +26,10 @@ class Concat(Kernel):
         return gcd(offered, self.left.channels, self.right.channels)
 
     @property
-    def inputs(self) -> tuple[Stream, ...]:
-        return self.left, self.right
-
-    @property
     def outputs(self) -> tuple[Stream, ...]:
         bits, signed = bits_for(min(self.left.low, self.right.low), max(self.left.high, self.right.high))
         channels = self.left.channels + self.right.channels
         return (replace(self.left, channels=channels, bits=bits, signed=signed),)
-
-    @property
-    def ports(self) -> tuple[str, ...]:
-        return ("left", "right", "out")
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return np.concatenate(values, axis=-1)
