@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from framegate.files import write_json
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
+from framegate.hls.handshake import with_skids
 from framegate.hls.kernels import (
     Beats,
     Bursts,
@@ -76,7 +77,9 @@ class Schedule:
 
 
 def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
-    """Place the pace and the FIFOs so that no kernel ever waits for room; return the complete design and its times.
+    """Place the pace, the FIFOs (so that no kernel ever waits for room) and the skid buffers.
+
+    Returns the complete design and its times.
 
     The interval is the smallest, from the slowest kernel's upwards, at which every clip has the first one's latency
     and the pattern of all streams repeats from clip to clip.
@@ -91,15 +94,18 @@ def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
         if watch.settles:
             break
         interval = max(interval + max(1, interval // 256), -(-watch.result_period // frames))
-    complete = _with_fifos(paced, watch.depths)
+    complete = with_skids(_with_fifos(paced, watch.depths))
     return complete, _summary(complete, watch, interval, clock_mhz)
 
 
-def passages_of(dataflow: Dataflow, clips: int) -> dict[Link, Passage]:
-    """Every beat's cycle on every stream of a complete design, for clips back to back."""
+def passages_of(dataflow: Dataflow, clips: int, offers: np.ndarray | None = None) -> dict[Link, Passage]:
+    """Every beat's cycle on every stream of a complete design, for clips back to back.
+
+    `offers`: the cycle from which each pixel is offered, by a source that is slower than the design; None: always.
+    """
     return {
         passed.link: Passage(each_beat(passed.offered), each_beat(passed.taken))
-        for passed in _pass(dataflow, clips, buffered=False)
+        for passed in _pass(dataflow, clips, buffered=False, offers=offers)
     }
 
 
@@ -113,12 +119,15 @@ class _Passed:
     waits: bool = False  # its reader is not always ready
 
 
-def _pass(dataflow: Dataflow, clips: int, *, buffered: bool) -> Iterator[_Passed]:
+def _pass(
+    dataflow: Dataflow, clips: int, *, buffered: bool, offers: np.ndarray | None = None
+) -> Iterator[_Passed]:
     """Every stream in one feed-forward pass over the kernels, the result last.
 
     `buffered`: a stream whose reader is not always ready passes through a FIFO that is not in the dataflow yet.
     """
-    appears: dict[str, Beats] = {PIXELS: np.zeros(clips * dataflow.pixels.beats, dtype=np.int64)}
+    always = np.zeros(clips * dataflow.pixels.beats, dtype=np.int64)
+    appears: dict[str, Beats] = {PIXELS: always if offers is None else offers}
     unread = {name: len(dataflow.links_from(name)) for name in [PIXELS, *(k.name for k in dataflow.kernels)]}
     for kernel in dataflow.kernels:
         links = dataflow.links_into(kernel.name)

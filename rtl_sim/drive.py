@@ -13,8 +13,8 @@ PERIOD_NS = 10
 
 @cocotb.test()
 async def run(dut: Any) -> None:
-    """Run until `finished`, plus a few cycles in which a surplus beat would show; fail at the cycle limit."""
-    limit = int(os.environ["FRAMEGATE_CYCLE_LIMIT"])
+    """Run until `finished`, plus cycles in which a surplus beat would show; fail at the cycle limit."""
+    limit, linger = (int(os.environ[f"FRAMEGATE_CYCLE_{name}"]) for name in ("LIMIT", "LINGER"))
     dut.rst.value = 1
     dut.close.value = 0
     Clock(dut.clk, PERIOD_NS, "ns").start()
@@ -23,7 +23,7 @@ async def run(dut: Any) -> None:
     await ClockCycles(dut.clk, 2)
     if not int(dut.finished.value):
         await First(RisingEdge(dut.finished), Timer(limit * PERIOD_NS, "ns"))
-    await ClockCycles(dut.clk, 64)
+    await ClockCycles(dut.clk, linger)
     dut.close.value = 1
     await ClockCycles(dut.clk, 4)
     assert int(dut.finished.value), f"beats are missing after {limit} cycles"

@@ -108,10 +108,11 @@ class Bench:
                 log_file=log,
             )
 
-    def run(self, limit: int) -> dict[str, "Recording"]:
+    def run(self, limit: int, linger: int = 64) -> dict[str, "Recording"]:
         """Run what was built with the present words and images; record every port and tap by name.
 
-        Raises FramegateError when beats are missing after `limit` cycles or a check inside the bench fails.
+        `linger`: cycles that it goes on when every sink has what it expects. Raises FramegateError when beats are
+        missing after `limit` cycles or a check inside the bench fails.
         """
         for image in self.rtl.glob("*.hex"):
             shutil.copyfile(image, self.work / image.name)
@@ -132,7 +133,7 @@ class Bench:
                 build_dir=self.work / self.simulator,
                 test_dir=self.work,
                 results_xml=str(results.resolve()),  # the runner works in `work`
-                extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit)},
+                extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit), "FRAMEGATE_CYCLE_LINGER": str(linger)},
                 timescale=("1ns", "1ns") if self.simulator == "icarus" else None,
                 log_file=log,
             )

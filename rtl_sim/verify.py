@@ -71,16 +71,16 @@ def verify(
     """Simulate the top in `rtl` on pixels (clips, T, H, W, 3) 0 … 255; compare results, or with `probe` all streams.
 
     `offers` (the cycle from which each pixel is offered) and `accepts` (the sink's pattern) make pauses: values
-    must stay, the cycles are then not the predicted ones. `clear` drives the pin of that name: an expression of the
-    bench's `cycle`. Raises UsageError for clips of another shape or a
-    missing tool, FramegateError when the simulation stops early.
+    must stay. Cycles are predicted for a source that is slower but even, not for bursts and a sink that stalls.
+    `clear` drives the pin of that name: an expression of the bench's `cycle`. Raises UsageError for clips of another
+    shape or a missing tool, FramegateError when the simulation stops early.
     """
     if not len(pixels) or pixels.shape[1:] != dataflow.pixels.shape:
         raise UsageError(
             f"clips of shape {pixels.shape} do not fit {dataflow.model}, "
             f"which takes {dataflow.pixels.shape} each; sample and resize them with the model's own configuration"
         )
-    passages = passages_of(dataflow, len(pixels))
+    passages = passages_of(dataflow, len(pixels), offers)
     result = nets(dataflow)[-1]
     offers = np.zeros(len(pixels) * dataflow.pixels.beats, dtype=np.int64) if offers is None else offers
     bench = _bench(
@@ -89,7 +89,9 @@ def verify(
     bench.build()
     started = time.perf_counter()
     end = int(passages[dataflow.result].taken[-1])
-    recorded = bench.run(limit=end + int(offers[-1]) + _SPARE)
+    # What no result needs, as frames that a stride leaves out, passes after the last one.
+    linger = max(int(passage.taken[-1]) for passage in passages.values()) - end + 64
+    recorded = bench.run(limit=end + int(offers[-1]) + _SPARE, linger=linger)
     seconds = time.perf_counter() - started
     streams = {**recorded, result.name: recorded["m_axis"]}
     differences = list(_differences(dataflow, pixels, streams))

@@ -24,6 +24,7 @@ from framegate.hls.kernels.mean import Mean
 from framegate.hls.kernels.pace import Pace
 from framegate.hls.kernels.pool import Pool
 from framegate.hls.kernels.shift import Shift
+from framegate.hls.kernels.skid import Skid
 from framegate.hls.kernels.sliding_mean import SlidingMean
 from framegate.hls.kernels.threshold import Threshold
 from framegate.hls.kernels.width import Width
@@ -44,6 +45,7 @@ KINDS: dict[str, type[Kernel]] = {
         Pace,
         Pool,
         Shift,
+        Skid,
         SlidingMean,
         Threshold,
         Width,

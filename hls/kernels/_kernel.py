@@ -5,7 +5,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from framegate.hls.stream import Stream, bits_for
@@ -83,6 +83,8 @@ class Instance:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Kernel(ABC):
     """A piece of hardware between streams. Subclasses are frozen dataclasses of its static parameters."""
+
+    REGISTERED_READY: ClassVar[bool] = False  # its inputs' `ready` depends on registers alone
 
     name: str
 

@@ -58,7 +58,7 @@ module decide #(
         best_d  = best_q;
         class_d = class_q;
         for (i = 0; i < LANES; i = i + 1) begin
-            if ((beat_q == '0 && i == 0) || $signed(beat[32*i +: 32]) > best_d) begin
+            if (($signed(beat[32*i +: 32]) > best_d) || (beat_q == '0 && i == 0)) begin
                 best_d  = 33'($signed(beat[32*i +: 32]));
                 class_d = 7'(beat_q) * 7'(LANES) + 7'(i);
             end

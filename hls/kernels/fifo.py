@@ -2,6 +2,7 @@
 """FIFO: room for the beats that a reader takes later than they are offered."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -10,9 +11,10 @@ from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_r
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fifo(Stage):
-    """Holds up to `depth` beats; a beat is offered at the output two cycles after it is taken."""
+    """Holds up to `depth` beats; a beat is offered at the output three cycles after it is taken."""
 
-    LATENCY = 2
+    REGISTERED_READY: ClassVar[bool] = True
+    LATENCY = 3
 
     depth: int
 
@@ -36,7 +38,7 @@ class Fifo(Stage):
         blocks = block_rams(self.depth, self.input.beat_bits)
         return Cost(
             lut=120 + (0 if blocks else bits // 8),
-            ff=3 * self.depth.bit_length() + self.input.beat_bits,
+            ff=4 * self.depth.bit_length() + 2 * self.input.beat_bits,
             bram=blocks,
         )
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FIFO of DEPTH beats with an output register. II = 1, latency 2. Refuses a beat only while it holds DEPTH.
+// FIFO of DEPTH beats. II = 1, latency 3: a block RAM is slow, its output has a register. Refuses a beat only while it
+// holds DEPTH.
 module fifo #(
     parameter int  BITS  = 8,  // bits of a beat
     parameter int  DEPTH = 2,  // beats, >= 1
@@ -16,36 +17,58 @@ module fifo #(
     output logic [BITS-1:0] out_data
 );
     logic [BITS-1:0]  memory [0:DEPTH-1];
-    logic [BITS-1:0]  data_q;
-    logic [ADDR-1:0]  head_q, tail_q;   // next to write, next to read
-    logic [COUNT-1:0] held_q;           // beats in the FIFO, output register included
-    logic             valid_q;
-    logic             push, pop, fetch;
+    logic [BITS-1:0]  read_q, data_q;
+    logic [ADDR-1:0]  head_q, tail_q;    // next to write, next to read
+    logic [COUNT-1:0] held_q, stored_q;  // beats in the FIFO, and in its memory
+    logic             full_q, any_q;     // held_q == DEPTH, stored_q != 0
+    logic             read_valid_q, valid_q;
+    logic             push, pop, fetch, move;
 
-    assign in_ready  = held_q != COUNT'(DEPTH);
-    assign push      = in_valid && in_ready;
+    assign in_ready  = !full_q;
+    assign push      = in_valid && !full_q;
     assign pop       = valid_q && out_ready;
-    assign fetch     = (held_q > COUNT'(valid_q)) && (!valid_q || out_ready);
+    assign move      = out_ready || !valid_q;
+    assign fetch     = any_q && (move || !read_valid_q);
     assign out_valid = valid_q;
     assign out_data  = data_q;
 
     always_ff @(posedge clk) begin
         if (push) memory[head_q] <= in_data;
-        if (fetch) data_q <= memory[tail_q];
+        if (fetch) read_q <= memory[tail_q];
+        if (move) data_q <= read_q;
     end
 
     always_ff @(posedge clk) begin
         if (push) head_q <= head_q == ADDR'(DEPTH - 1) ? '0 : head_q + 1'b1;
         if (fetch) tail_q <= tail_q == ADDR'(DEPTH - 1) ? '0 : tail_q + 1'b1;
-        if (fetch) valid_q <= 1'b1;
-        else if (pop) valid_q <= 1'b0;
-        if (push && !pop) held_q <= held_q + 1'b1;
-        if (pop && !push) held_q <= held_q - 1'b1;
+        if (move) valid_q <= read_valid_q;
+        if (fetch) read_valid_q <= 1'b1;
+        else if (move) read_valid_q <= 1'b0;
+        if (push && !pop) begin
+            held_q <= held_q + 1'b1;
+            full_q <= held_q == COUNT'(DEPTH - 1);
+        end
+        if (pop && !push) begin
+            held_q <= held_q - 1'b1;
+            full_q <= 1'b0;
+        end
+        if (push && !fetch) begin
+            stored_q <= stored_q + 1'b1;
+            any_q    <= 1'b1;
+        end
+        if (fetch && !push) begin
+            stored_q <= stored_q - 1'b1;
+            any_q    <= stored_q != COUNT'(1);
+        end
         if (rst) begin
-            head_q  <= '0;
-            tail_q  <= '0;
-            held_q  <= '0;
-            valid_q <= 1'b0;
+            head_q       <= '0;
+            tail_q       <= '0;
+            held_q       <= '0;
+            stored_q     <= '0;
+            full_q       <= 1'b0;
+            any_q        <= 1'b0;
+            read_valid_q <= 1'b0;
+            valid_q      <= 1'b0;
         end
     end
 endmodule

@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, replace
 from math import gcd
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -22,6 +23,8 @@ class FrameGather(Stage):
 
     Endless, there are no clips: frame numbers run on from clip to clip, and no group looks ahead.
     """
+
+    REGISTERED_READY: ClassVar[bool] = True
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
     stride_t: int = 1

@@ -26,8 +26,6 @@ from framegate.hls.stream import Stream, bits_for, divisors
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
-    LATENCY = 5  # registers: fetch, operands, products, sum, accumulator
-
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1
     bias: np.ndarray | None = None  # integers (rows,)
@@ -56,6 +54,11 @@ class MatVec(Stage):
     def simd(self) -> int:
         """Columns per cycle."""
         return self.input.lanes
+
+    @property
+    def latency(self) -> int:
+        """Registers: fetch, operands, factors, products, split, additions of four, accumulator."""
+        return 6 + self._levels
 
     @property
     def multipliers(self) -> int:
@@ -104,7 +107,7 @@ class MatVec(Stage):
     def timing(self, *arrivals: Beats) -> Timing:
         taken = taken_at_once(arrivals[0])
         steps = self.input.beats_per_pixel
-        return Timing((taken,), every(taken, steps) + self.LATENCY)
+        return Timing((taken,), every(taken, steps) + self.latency)
 
     def cost(self) -> Cost:
         products, out = self.simd * self.pe, self.outputs[0].bits
@@ -149,6 +152,11 @@ class MatVec(Stage):
     def _start(self) -> np.ndarray:
         """What each row's sum starts from."""
         return np.zeros(self.rows, dtype=np.int64) if self.bias is None else self.bias
+
+    @property
+    def _levels(self) -> int:
+        """Levels of the adder tree, four to one each."""
+        return ((self.simd - 1).bit_length() + 1) // 2
 
     def _word_bits(self) -> int:
         return self.pe * self.simd * self.weight_bits

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency 5.
+// Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency
+// 6 + LEVELS: fetch, operands, factors, products, split, LEVELS of additions of four, accumulator.
 // Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s; word FOLD of BIAS, what
 // lane p starts from at field p.
 module matvec #(
@@ -21,7 +22,9 @@ module matvec #(
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1,
     // Two rows share a multiplier of 18 x 18 where both products fit: (upper * 2^PRODUCT + lower) * x.
     localparam int PAIRS       = IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
-    localparam int JOINT       = PRODUCT + WEIGHT_BITS + 1  // bits of both weights in one
+    localparam int JOINT       = PRODUCT + WEIGHT_BITS + 1,  // bits of both weights in one
+    localparam int LEVELS      = ($clog2(SIMD) + 1) / 2,
+    localparam int STAGES      = 5 + LEVELS  // before the accumulator
 ) (
     input  logic                    clk,
     input  logic                    rst,
@@ -39,7 +42,7 @@ module matvec #(
     logic [ADDR-1:0]                word_q;
     logic [STEP-1:0]                step_q;
     logic                           first, last;
-    logic [3:0]                     valid_q, first_q, last_q;  // of the stages: fetch, operands, products, sum
+    logic [STAGES-1:0]              valid_q, first_q, last_q;
     logic [SIMD*IN_BITS-1:0]        fetch_q, input_q;
     logic [PE*SIMD*WEIGHT_BITS-1:0] word_out_q, weight_q;  // a block RAM is slow: its output has a register
     logic                           out_valid_q;
@@ -61,10 +64,10 @@ module matvec #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            valid_q     <= {valid_q[2:0], in_valid};
-            first_q     <= {first_q[2:0], first};
-            last_q      <= {last_q[2:0], last};
-            out_valid_q <= valid_q[3] && last_q[3];
+            valid_q     <= {valid_q[STAGES-2:0], in_valid};
+            first_q     <= {first_q[STAGES-2:0], first};
+            last_q      <= {last_q[STAGES-2:0], last};
+            out_valid_q <= valid_q[STAGES-1] && last_q[STAGES-1];
             if (in_valid) begin
                 step_q <= last ? '0 : step_q + 1'b1;
                 word_q <= word_q == ADDR'(WORDS - 1) ? '0 : word_q + 1'b1;
@@ -78,7 +81,7 @@ module matvec #(
         end
     end
 
-    logic [PE*OUT_BITS-1:0] bias_q;  // of the fold whose sums are in the stage `sum`
+    logic [PE*OUT_BITS-1:0] bias_q;  // of the fold whose sums go to the accumulator next
 
     generate
         if (BIASED != 0) begin : g_bias
@@ -88,7 +91,7 @@ module matvec #(
 
             always_ff @(posedge clk) begin
                 if (move) bias_q <= biases[fold_q];
-                if (move && valid_q[2] && last_q[2]) fold_q <= fold_q == FOLD'(FOLDS - 1) ? '0 : fold_q + 1'b1;
+                if (move && valid_q[STAGES-2] && last_q[STAGES-2]) fold_q <= fold_q == FOLD'(FOLDS - 1) ? '0 : fold_q + 1'b1;
                 if (rst) fold_q <= '0;
             end
         end else begin : g_no_bias
@@ -96,51 +99,75 @@ module matvec #(
         end
     endgenerate
 
-    logic [PE*SIMD*PRODUCT-1:0] products;  // of lane (p, s) at field p*SIMD+s
+    logic [PE*SIMD*OUT_BITS-1:0] split_q;  // the product of lane (p, s) at field p*SIMD+s
 
-    genvar p, s;
+    genvar p, s, n;
     generate
         for (s = 0; s < SIMD; s = s + 1) begin : g_column
-            wire [IN_BITS-1:0]      x      = input_q[s*IN_BITS +: IN_BITS];
-            wire                    x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
-            wire signed [IN_BITS:0] factor = {x_sign, x};
+            wire [IN_BITS-1:0]       x      = input_q[s*IN_BITS +: IN_BITS];
+            wire                     x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
+            logic signed [IN_BITS:0] factor_q;
+
+            always_ff @(posedge clk) if (move) factor_q <= {x_sign, x};
 
             for (p = 0; p < PAIRS; p = p + 1) begin : g_pair
                 wire signed [WEIGHT_BITS-1:0]  lower = weight_q[(2*p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
                 wire signed [WEIGHT_BITS-1:0]  upper = weight_q[((2*p + 1)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [JOINT-1:0]        joint = (JOINT'(upper) <<< PRODUCT) + JOINT'(lower);
-                wire signed [JOINT+IN_BITS:0]  both  = joint * factor;
+                logic signed [JOINT-1:0]       joint_q;
+                logic signed [JOINT+IN_BITS:0] both_q;
+                wire signed [PRODUCT-1:0]      below = both_q[PRODUCT-1:0];
                 // A lower product below zero has borrowed one from the upper.
-                assign products[(2*p*SIMD + s)*PRODUCT +: PRODUCT]       = both[PRODUCT-1:0];
-                assign products[((2*p + 1)*SIMD + s)*PRODUCT +: PRODUCT] = both[PRODUCT +: PRODUCT] + PRODUCT'(both[PRODUCT-1]);
+                wire signed [PRODUCT-1:0]      above = both_q[PRODUCT +: PRODUCT] + PRODUCT'(both_q[PRODUCT-1]);
+
+                always_ff @(posedge clk) begin
+                    if (move) begin
+                        joint_q <= (JOINT'(upper) <<< PRODUCT) + JOINT'(lower);
+                        both_q  <= joint_q * factor_q;
+                        split_q[(2*p*SIMD + s)*OUT_BITS +: OUT_BITS]       <= OUT_BITS'(below);
+                        split_q[((2*p + 1)*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(above);
+                    end
+                end
             end
 
             for (p = 2*PAIRS; p < PE; p = p + 1) begin : g_single
-                wire signed [WEIGHT_BITS-1:0] weight = weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [PRODUCT-1:0]     result = factor * weight;
-                assign products[(p*SIMD + s)*PRODUCT +: PRODUCT] = result;
+                logic signed [WEIGHT_BITS-1:0] single_q;
+                logic signed [PRODUCT-1:0]     product_q;
+
+                always_ff @(posedge clk) begin
+                    if (move) begin
+                        single_q  <= weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                        product_q <= single_q * factor_q;
+                        split_q[(p*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(product_q);
+                    end
+                end
             end
         end
 
         for (p = 0; p < PE; p = p + 1) begin : g_row
-            logic signed [SIMD*PRODUCT-1:0] product_q;
-            logic signed [OUT_BITS-1:0]     sum_d, sum_q, total_q;
-            wire signed [OUT_BITS-1:0]      start = bias_q[p*OUT_BITS +: OUT_BITS];
+            // Level n adds four fields of the level before into one: ceil(SIMD / 4**n) of them count, the rest is zero.
+            logic [4*SIMD*OUT_BITS-1:0] sums [0:LEVELS];
+            logic signed [OUT_BITS-1:0] total_q;
+            wire signed [OUT_BITS-1:0]  start = bias_q[p*OUT_BITS +: OUT_BITS];
 
-            always_ff @(posedge clk) if (move) product_q <= products[p*SIMD*PRODUCT +: SIMD*PRODUCT];
+            assign sums[0] = (4*SIMD*OUT_BITS)'(split_q[p*SIMD*OUT_BITS +: SIMD*OUT_BITS]);
 
-            integer i;
-            always_comb begin
-                sum_d = '0;
-                for (i = 0; i < SIMD; i = i + 1)
-                    sum_d = sum_d + OUT_BITS'($signed(product_q[i*PRODUCT +: PRODUCT]));
+            for (n = 0; n < LEVELS; n = n + 1) begin : g_level
+                localparam int FIELDS = (SIMD + (4 << 2*n) - 1) >> (2*n + 2);
+                logic [FIELDS*OUT_BITS-1:0] sum_q;
+
+                for (s = 0; s < FIELDS; s = s + 1) begin : g_four
+                    wire signed [OUT_BITS-1:0] a = sums[n][(4*s)*OUT_BITS +: OUT_BITS];
+                    wire signed [OUT_BITS-1:0] b = sums[n][(4*s + 1)*OUT_BITS +: OUT_BITS];
+                    wire signed [OUT_BITS-1:0] c = sums[n][(4*s + 2)*OUT_BITS +: OUT_BITS];
+                    wire signed [OUT_BITS-1:0] d = sums[n][(4*s + 3)*OUT_BITS +: OUT_BITS];
+                    always_ff @(posedge clk) if (move) sum_q[s*OUT_BITS +: OUT_BITS] <= (a + b) + (c + d);
+                end
+                assign sums[n+1] = (4*SIMD*OUT_BITS)'(sum_q);
             end
 
             always_ff @(posedge clk) begin
-                if (move) begin
-                    sum_q <= sum_d;
-                    if (valid_q[3]) total_q <= (first_q[3] ? start : total_q) + sum_q;
-                end
+                if (move && valid_q[STAGES-1])
+                    total_q <= (first_q[STAGES-1] ? start : total_q) + $signed(sums[LEVELS][OUT_BITS-1:0]);
             end
             assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
         end

@@ -61,7 +61,7 @@ module shift #(
     end
 
     logic [GROUPS*BITS-1:0] lane_out;  // what each group would put out
-    logic [GROUPS-1:0]      pick_q;    // the group that the present output beat belongs to
+    logic [GROUPS-1:0]      pick_q;    // the group that the present output beat belongs to, unless it lies outside the clip
 
     genvar g;
     generate
@@ -74,19 +74,13 @@ module shift #(
             localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
             wire mine   = beat_q >= BEAT'(FROM) && beat_q <= BEAT'(TO);
             wire alive  = 32'(slot_q) >= LATE && (ENDLESS != 0 || 32'(slot_q) < FRAMES + LATE);
-            logic alive_q;
 
-            always_ff @(posedge clk) begin
-                if (move) begin
-                    pick_q[g] <= mine;
-                    alive_q  <= alive;
-                end
-            end
+            always_ff @(posedge clk) if (move) pick_q[g] <= mine && alive;
 
             if (LATE == 0) begin : g_now
                 logic [BITS-1:0] data_q;
                 always_ff @(posedge clk) if (move) data_q <= in_data;
-                assign lane_out[g*BITS +: BITS] = alive_q ? data_q : '0;
+                assign lane_out[g*BITS +: BITS] = data_q;
             end else begin : g_late
                 // A ring of DEPTH beats: the beat read was written DEPTH beats ago, and its place is written next.
                 logic [BITS-1:0] memory [0:DEPTH-1];
@@ -102,7 +96,7 @@ module shift #(
                     if (move && mine) here_q <= here_q == ADDR'(DEPTH - 1) ? '0 : here_q + 1'b1;
                     if (rst) here_q <= '0;
                 end
-                assign lane_out[g*BITS +: BITS] = alive_q ? data_q : '0;
+                assign lane_out[g*BITS +: BITS] = data_q;
             end
         end
     endgenerate

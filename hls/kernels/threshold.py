@@ -41,18 +41,16 @@ class Threshold(Stage):
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
-        return Timing((taken,), taken + self.bits + 1)
+        return Timing((taken,), taken + self.bits + 1 + self._slow.bit_count())
 
     def cost(self) -> Cost:
         word, lanes = self.input.bits + 1, self.input.lanes
-        # All lanes read one word of the first level; behind it each its own, from a copy of its own.
-        memories = [(self._rows(), word * lanes)]
-        memories += [(self._rows() << level, word) for level in range(1, self.bits) for _ in range(lanes)]
+        memories = [size for level in range(self.bits) for size in self._memories(level)]
         large = [(rows, bits) for rows, bits in memories if rows * bits >= _BLOCK_BITS]
         loose = sum(rows * bits for rows, bits in memories) - sum(rows * bits for rows, bits in large)
         return Cost(
             lut=lanes * self.bits * word + loose // 10,
-            ff=lanes * self.bits * (2 * word),
+            ff=lanes * (self.bits + self._slow.bit_count()) * (2 * word),
             bram=sum(max(1, block_rams(rows, bits)) for rows, bits in large),
         )
 
@@ -64,6 +62,7 @@ class Threshold(Stage):
             "IN_SIGNED": int(self.input.signed),
             "OUT_BITS": self.bits,
             "BASE": self.base,
+            "SLOW": self._slow,
         }
         return Instance("threshold", parameters, tuple(self._memory(level) for level in range(self.bits)))
 
@@ -85,6 +84,20 @@ class Threshold(Stage):
         for row, thresholds in zip(steps, self._reachable, strict=True):
             np.add.at(row, thresholds - low, 1)
         return np.cumsum(steps, axis=1, dtype=np.int32) + np.int32(self.base)
+
+    @cached_property
+    def _slow(self) -> int:
+        """Bit n: search level n is large enough for block RAM."""
+        return sum(
+            1 << level
+            for level in range(self.bits)
+            if any(rows * bits >= _BLOCK_BITS for rows, bits in self._memories(level))
+        )
+
+    def _memories(self, level: int) -> list[tuple[int, int]]:
+        """Words and their bits of the memories of a search level; all lanes read one word of the first level."""
+        word, lanes = self.input.bits + 1, self.input.lanes
+        return [(self._rows(), word * lanes)] if level == 0 else [(self._rows() << level, word)] * lanes
 
     def _lane_rows(self) -> int:
         return self.input.lanes if len(self.thresholds) > 1 else 1

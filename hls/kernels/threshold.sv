@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activation: BASE + how many of a channel's ascending thresholds the value reaches, one bit of the search per cycle.
-// II = 1, latency OUT_BITS + 1. LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane.
+// II = 1, latency OUT_BITS + 1, and 1 more per level in block RAM, which is slow: its output has a register.
+// LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane.
 module threshold #(
     parameter int  LANES     = 1,   // channels in one beat
     parameter int  BEATS     = 1,   // beats after which the thresholds repeat
@@ -8,6 +9,7 @@ module threshold #(
     parameter int  IN_SIGNED = 1,   // two's complement if 1
     parameter int  OUT_BITS  = 4,   // search levels, <= 8
     parameter int  BASE      = 0,   // output below the first threshold
+    parameter int  SLOW      = 0,   // bit n: level n is in block RAM
     parameter      LEVEL0    = "level0.hex",
     parameter      LEVEL1    = "level1.hex",
     parameter      LEVEL2    = "level2.hex",
@@ -17,6 +19,7 @@ module threshold #(
     parameter      LEVEL6    = "level6.hex",
     parameter      LEVEL7    = "level7.hex",
     localparam int BEAT      = BEATS > 1 ? $clog2(BEATS) : 1,
+    localparam int STAGES    = OUT_BITS + 1 + SLOW%2 + SLOW/2%2 + SLOW/4%2 + SLOW/8%2 + SLOW/16%2 + SLOW/32%2 + SLOW/64%2 + SLOW/128%2,
     localparam int T         = IN_BITS + 1  // one bit more: a threshold may lie above every value
 ) (
     input  logic                      clk,
@@ -29,17 +32,17 @@ module threshold #(
     output logic [LANES*OUT_BITS-1:0] out_data
 );
     logic                move;
-    logic [OUT_BITS:0]   valid_q;
+    logic [STAGES-1:0]   valid_q;
     logic [BEAT-1:0]     beat_q;
-    // Stage n: beat and values whose first n bits are known; [n] is stage n's register, stage 0 is the input.
+    // [n]: beat and values whose first n bits are known; 0 is the input.
     logic [BEAT-1:0]           beat   [0:OUT_BITS];
     logic [LANES*IN_BITS-1:0]  value  [0:OUT_BITS];
     logic [LANES*OUT_BITS-1:0] prefix [0:OUT_BITS];  // OUT_BITS per lane, low bits used
     logic [LANES*OUT_BITS-1:0] out_q;
 
-    assign move      = out_ready || !valid_q[OUT_BITS];
+    assign move      = out_ready || !valid_q[STAGES-1];
     assign in_ready  = move;
-    assign out_valid = valid_q[OUT_BITS];
+    assign out_valid = valid_q[STAGES-1];
     assign out_data  = out_q;
     assign beat[0]   = beat_q;
     assign value[0]  = in_data;
@@ -47,7 +50,7 @@ module threshold #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            valid_q <= {valid_q[OUT_BITS-1:0], in_valid};
+            valid_q <= {valid_q[STAGES-2:0], in_valid};
             if (in_valid) beat_q <= beat_q == BEAT'(BEATS - 1) ? '0 : beat_q + 1'b1;
         end
         if (rst) begin
@@ -91,11 +94,27 @@ module threshold #(
                 initial $readmemh(LEVEL7, memory);
             end
 
-            always_ff @(posedge clk) begin
-                if (move) begin
-                    beat_n   <= beat[n];
-                    value_n  <= value[n];
-                    prefix_n <= prefix[n];
+            if ((SLOW >> n) % 2 != 0) begin : g_slow
+                logic [BEAT-1:0]           beat_q;
+                logic [LANES*IN_BITS-1:0]  value_q;
+                logic [LANES*OUT_BITS-1:0] prefix_q;
+                always_ff @(posedge clk) begin
+                    if (move) begin
+                        beat_q   <= beat[n];
+                        value_q  <= value[n];
+                        prefix_q <= prefix[n];
+                        beat_n   <= beat_q;
+                        value_n  <= value_q;
+                        prefix_n <= prefix_q;
+                    end
+                end
+            end else begin : g_fast
+                always_ff @(posedge clk) begin
+                    if (move) begin
+                        beat_n   <= beat[n];
+                        value_n  <= value[n];
+                        prefix_n <= prefix[n];
+                    end
                 end
             end
 
@@ -103,10 +122,16 @@ module threshold #(
                 wire [OUT_BITS-1:0] known = prefix[n][lane*OUT_BITS +: OUT_BITS];
                 wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | 32'(known));
                 logic [LANES*T-1:0] word_q;
+                logic [T-1:0]       limit;
                 always_ff @(posedge clk) if (move) word_q <= memory[word];
 
+                if ((SLOW >> n) % 2 != 0) begin : g_slow
+                    always_ff @(posedge clk) if (move) limit <= word_q[lane*T +: T];
+                end else begin : g_fast
+                    assign limit = word_q[lane*T +: T];
+                end
+
                 wire [IN_BITS-1:0]  x     = value_n[lane*IN_BITS +: IN_BITS];
-                wire [T-1:0]        limit = word_q[lane*T +: T];
                 wire [T-1:0]        wide  = {(IN_SIGNED != 0) && x[IN_BITS-1], x};
                 // Flipping the top bit makes the unsigned comparison serve two's complement as well.
                 wire [T-1:0]        flip  = {IN_SIGNED != 0, {IN_BITS{1'b0}}};

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -20,6 +21,8 @@ class Window(Stage):
 
     A line buffer keeps kernel_h + stride_h rows: the rows of the current output row and the next ones to come.
     """
+
+    REGISTERED_READY: ClassVar[bool] = True
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Handshakes: no `ready` runs combinationally through more kernels than a clock cycle has time for."""
+
+from dataclasses import replace
+
+from framegate.hls.dataflow import Dataflow, Link
+from framegate.hls.kernels import Fifo, Kernel, Skid, Window
+
+_LONGEST = 4  # kernels; on an ECP5 of speed 6 a hop takes 1.5 to 2 ns of the 10 that 100 MHz leave
+_OF_A_WINDOW = 3  # behind its `ready` lie counters and an adder
+
+
+def with_skids(dataflow: Dataflow) -> Dataflow:
+    """The complete design with a skid buffer wherever a chain of `ready` signals grows too long.
+
+    No cycle changes: only behind a FIFO does a beat ever wait, and there none is placed.
+    """
+    chain: dict[str, int] = {}  # kernels that a kernel's `ready` comes through, itself included
+    cut: dict[Link, Skid] = {}
+    for kernel in reversed(dataflow.kernels):
+        after = dataflow.links_from(kernel.name)
+        own = _OF_A_WINDOW if isinstance(kernel, Window) else 1
+        behind = {link: _chain_into(link, dataflow, chain) for link in after}
+        chain[kernel.name] = own + max(behind.values(), default=0)
+        if chain[kernel.name] > _LONGEST and not isinstance(kernel, Fifo | Skid):
+            chain[kernel.name] = own
+            cut |= {
+                link: Skid(name=_name(kernel, link), input=dataflow.stream(link))
+                for link in after
+                if behind[link]
+            }
+    return _inserted(dataflow, cut)
+
+
+def _chain_into(link: Link, dataflow: Dataflow, chain: dict[str, int]) -> int:
+    """Kernels behind the `ready` of a link; none if its consumer keeps it in a register."""
+    return 0 if dataflow.kernel(link.consumer).REGISTERED_READY else chain[link.consumer]
+
+
+def _name(kernel: Kernel, link: Link) -> str:
+    port = f"_{kernel.ports[len(kernel.inputs) + link.port]}" if len(kernel.outputs) > 1 else ""
+    return f"{kernel.name}{port}_skid"
+
+
+def _inserted(dataflow: Dataflow, cut: dict[Link, Skid]) -> Dataflow:
+    kernels: list[Kernel] = []
+    for kernel in dataflow.kernels:
+        kernels.append(kernel)
+        kernels += [cut[link] for link in dataflow.links_from(kernel.name) if link in cut]
+    links: list[Link] = []
+    for link in dataflow.links:
+        if link not in cut:
+            links.append(link)
+            continue
+        name = cut[link].name
+        links += [replace(link, consumer=name, slot=0), Link(name, 0, link.consumer, link.slot)]
+    return replace(dataflow, kernels=tuple(kernels), links=tuple(links)).check("skid placement")
