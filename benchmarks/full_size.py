@@ -131,7 +131,7 @@ def _prediction(dataflow: Dataflow, target: Target, macs: int, build: Path) -> d
         "bram": cost.bram,
         "bram_of": target.bram,
         "memory": memory(complete),
-        "rtl": str(rtl) if rtl else None,
+        "rtl": str(rtl.relative_to(build.parent)) if rtl else None,  # in the folder
     }
 
 

@@ -36,7 +36,9 @@ ZOO: dict[str, Entry] = {
     "tsn-lite": Entry({"name": "tsn-lite"}),
     "tsm-lite": Entry({"name": "tsm-lite"}),
     "tsm-lite online streaming": Entry({"name": "tsm-lite", "shift": "online"}, stream=True),
-    "tsm-mobilenet": Entry({"name": "tsm-mobilenet", "size": 64}),
+    "tsm-mobilenet": Entry(
+        {"name": "tsm-mobilenet", "size": 64, "shift_blocks": [5, 6, 7, 8, 9, 10, 11, 12]}
+    ),
     "tsm-mobilenetv2": Entry({"name": "tsm-mobilenetv2"}),
     "slowfast-lite": Entry({"name": "slowfast-lite"}),
     "slowfast-lite causal streaming": Entry({"name": "slowfast-lite", "causal": True}, stream=True),

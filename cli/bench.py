@@ -103,6 +103,37 @@ def full_size(
     _show("full-size", rows, keep, json, _table(rows, _FULL_SIZE_COLUMNS))
 
 
+@app.command(epilog="Example: `framegate bench latency --models tsm-lite --rates 500,max`")
+def latency(
+    models: Annotated[
+        str, typer.Option(help="Checkpoints or built-in names, by comma.")
+    ] = "tsm-lite,shoplifting",
+    rates: Annotated[str, typer.Option(help="Frames per second, or max, by comma.")] = "500,max",
+    target: Annotated[str, typer.Option(help="Target to fold for.")] = "ulx3s-85f",
+    folder: Annotated[Path, typer.Option(help="Folder to build in.")] = Path("build/latency"),
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """Predicted against simulated cycles, of the result and of every beat inside; interval against its floor."""
+    from framegate.benchmarks import latency as benchmark
+
+    rows = benchmark.measure(models.split(","), rates.split(","), target, folder, say)
+    _show("latency", rows, keep, json, _table(rows, _LATENCY_COLUMNS))
+    if wrong := [
+        row["network"]
+        for row in rows
+        if row["latency_error"] or row["jitter"] or row["mismatches"] or row["first_late_beat"]
+    ]:
+        say(f"framegate: not exact or not on time: {', '.join(wrong)}")
+        raise typer.Exit(FramegateError.exit_code)
+
+
+_LATENCY_COLUMNS = {
+    "network": "network", "frames_per_second": "frames/s", "floor_cycles": "floor, cycles/frame",
+    "initiation_interval": "cycles/frame", "mac_utilization": "MACs busy", "predicted_cycles": "predicted",
+    "measured_cycles": "measured", "latency_error": "error", "jitter": "jitter", "latency_ms": "latency, ms",
+    "values": "values compared", "mismatches": "differ", "first_late_beat": "first late beat",
+}  # fmt: skip
 _ZOO_COLUMNS = {
     "network": "network", "parameters": "parameters", "mmac": "MMAC", "top1": "top-1", "top1_order_only": "order only",
     "bit_exact": "exact", "latency_cycles": "cycles", "latency_error": "error", "jitter": "jitter",

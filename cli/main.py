@@ -16,6 +16,7 @@ from framegate import (
     data,
     demo,
     evaluate,
+    explore,
     report,
     simulate,
     train,
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
-for module in (demo, train, crossvalidate, evaluate, compile, simulate, bitstream, report):
+for module in (demo, train, crossvalidate, evaluate, explore, compile, simulate, bitstream, report):
     app.command(module.__name__.rpartition(".")[2], epilog=module.EPILOG)(module.command)
 
 

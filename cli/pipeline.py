@@ -20,6 +20,8 @@ from framegate.hls.compiler import (
     read_report,
 )
 from framegate.hls.dataflow import load_dataflow
+from framegate.hls.explore import Measured, Point, front
+from framegate.hls.fit import RESOURCES
 from framegate.hls.flows.ecp5 import board_files, build_bitstream
 from framegate.hls.flows.flow import FlowReport
 from framegate.hls.flows.utilization import Utilization, utilization
@@ -28,7 +30,8 @@ from framegate.hls.graphs import save as save_graph
 from framegate.hls.graphs import set_pixel_scale
 from framegate.hls.lower import load as load_graph
 from framegate.hls.lower import lower
-from framegate.hls.targets import load_target
+from framegate.hls.read_off import read_dataflow
+from framegate.hls.targets import Target, load_target
 from framegate.quant import evaluation
 from framegate.quant import threshold as thresholds
 from framegate.quant.clips import Clip
@@ -143,6 +146,49 @@ def bitstream_build(build: Path, target: str, seed: int, say: Callable[[str], No
 def synthesize_build(build: Path, target: str, say: Callable[[str], None]) -> Utilization:
     """Synthesize what `build` holds and count what it takes; see `utilization`."""
     return utilization(build / RTL, load_target(target), build / "flow" / target, say)
+
+
+def explore_model(
+    model: str,
+    build: Path,
+    target: str,
+    clock_mhz: float | None,
+    say: Callable[[str], None],
+    measured: Sequence[Path] = (),
+    points: int = 40,
+) -> tuple[list[Point], list[Measured]]:
+    """The foldings of a model on `target` that no other beats in rate and area; and what `measured` builds came to.
+
+    Raises UsageError for an unsupported layer, or a build that was not made for `target` or not counted by its tools.
+    """
+    board = load_target(target)
+    steps = Steps(build, say)
+    _take_model(model, build, steps, None)
+    steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
+    say("folding …")
+    dataflow = read_dataflow(build / HARDWARE)
+    found = front(dataflow, board, clock_mhz or board.clock_mhz, points)
+    return found, [_measured(path, board) for path in measured]
+
+
+def _measured(build: Path, board: Target) -> Measured:
+    """A build's rate, and its share of the board by what the tools counted."""
+    report = read_report(build)
+    if report.target != board.name:
+        raise UsageError(
+            f"{build}: built for {report.target}, not for {board.name}; give --target {report.target}"
+        )
+    flow = build / "flow" / board.name
+    kept = next(
+        (flow / name for name in ("report.json", "utilization.json") if (flow / name).is_file()), None
+    )
+    if kept is None:
+        raise UsageError(
+            f"{build}: not counted yet; run `framegate bitstream {build} --synthesis-only` first"
+        )
+    counted = read_json(kept, "run the bitstream again")
+    share = max(counted[name] / getattr(board, name) for name in RESOURCES)
+    return Measured(str(build), report.clips_per_second, share)
 
 
 def _rate(rate: str) -> float | None:

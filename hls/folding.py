@@ -53,11 +53,11 @@ def fold(
     `reserve` is left free on `target`. Layers are independent once the interval is fixed, so enumerating their
     divisors is exact. Raises UsageError when the rate is out of reach or the network does not fit `target`.
     """
-    choices = {layer[-1].name: _Choices(_choices(dataflow, layer), target) for layer in _layers(dataflow)}
+    choices = choices_of(dataflow, target)
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        folded = _connect(dataflow, _cheapest(choices, interval))
+        folded = connect(dataflow, _cheapest(choices, interval))
         _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
@@ -69,14 +69,19 @@ def fold(
         layers = sum((choice.cost for choice in chosen.values()), reserve)
         if not has_room(layers, target) and interval != _slowest(choices):
             continue  # not even without the kernels between the layers
-        folded = _connect(dataflow, chosen)
+        folded = connect(dataflow, chosen)
         if has_room(total_cost(folded) + reserve, target):
             return folded
     check_fit(folded, target, reserve)
     raise AssertionError("a design that does not fit has an excess")
 
 
-class _Choices:
+def choices_of(dataflow: Dataflow, target: Target) -> dict[str, "Choices"]:
+    """The choices of each layer, by the kernel that decides."""
+    return {layer[-1].name: Choices(_choices(dataflow, layer), target) for layer in _layers(dataflow)}
+
+
+class Choices:
     """The choices of one layer that are the cheapest for some interval, fastest first."""
 
     def __init__(self, options: list[Fold], target: Target) -> None:
@@ -98,8 +103,13 @@ class _Choices:
         """The choice within `interval` that takes the smallest share of the device."""
         return self._folds[bisect_right(self.cycles, interval) - 1]
 
+    def faster_than(self, cycles: int) -> Fold | None:
+        """The cheapest choice of fewer cycles; None if there is none."""
+        place = bisect_right(self.cycles, cycles - 1) - 1
+        return self._folds[place] if place >= 0 else None
 
-def _slowest(choices: Mapping[str, _Choices]) -> int:
+
+def _slowest(choices: Mapping[str, Choices]) -> int:
     return max(options.cycles[-1] for options in choices.values())
 
 
@@ -160,7 +170,7 @@ def _folded(layer: list[Kernel], lanes: int, pe: int) -> list[Kernel]:
     return made
 
 
-def _check_rate(choices: Mapping[str, _Choices], interval: int, clock_mhz: float) -> None:
+def _check_rate(choices: Mapping[str, Choices], interval: int, clock_mhz: float) -> None:
     for name, options in choices.items():
         if options.least > interval:
             raise UsageError(
@@ -180,7 +190,7 @@ def _check_others(dataflow: Dataflow, interval: int, clock_mhz: float) -> None:
             )
 
 
-def _cheapest(choices: Mapping[str, _Choices], interval: int) -> dict[str, Fold]:
+def _cheapest(choices: Mapping[str, Choices], interval: int) -> dict[str, Fold]:
     return {name: options.within(interval) for name, options in choices.items()}
 
 
@@ -189,7 +199,7 @@ def _share(cost: Cost, target: Target) -> float:
     return sum(getattr(cost, name) / getattr(target, name) for name in RESOURCES)
 
 
-def _connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
+def connect(dataflow: Dataflow, folds: Mapping[str, Fold]) -> Dataflow:
     """Apply the folds, let every other kernel take the lanes it is offered, convert widths where they differ.
 
     Pixels enter whole: all channels on one beat.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.kernels import Decide, Depthwise, Kernel, MatVec, Window
+from framegate.hls.kernels import Decide, Depthwise, Kernel, MatVec, Skid, Window
 from torch.nn.functional import conv2d, pad
 
 _BATCH = 8  # clips whose activations stay in the processor's caches
@@ -69,12 +69,18 @@ def _convolutions(dataflow: Dataflow) -> dict[str, Window]:
     """The windows that make a convolution with the product behind them, by the name of the product."""
     found = {}
     for window in (kernel for kernel in dataflow.kernels if isinstance(kernel, Window)):
-        product = dataflow.kernel(dataflow.links_from(window.name)[0].consumer)
+        product = _reader(dataflow, window)
         # Taps of several frames come in an order of their own: see FrameGather.
         by_frame = isinstance(product, Depthwise) and product.taps != math.prod(window.kernel)
         if isinstance(product, MatVec | Depthwise) and not by_frame:
             found[product.name] = window
     return found
+
+
+def _reader(dataflow: Dataflow, kernel: Kernel) -> Kernel:
+    """What reads a kernel's only output, perhaps through a skid buffer."""
+    reader = dataflow.kernel(dataflow.links_from(kernel.name)[0].consumer)
+    return _reader(dataflow, reader) if isinstance(reader, Skid) else reader
 
 
 def _convolve(window: Window, product: MatVec | Depthwise, values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.folding import Fold, _connect
+from framegate.hls.folding import Fold, connect
 from framegate.hls.kernels import (
     Add,
     Concat,
@@ -218,7 +218,7 @@ def two_rates(*, frames: int = 8, size: int = 8, ratio: int = 4, causal: bool = 
 
 def folded(dataflow: Dataflow, **choices: tuple[int, int]) -> Dataflow:
     """`dataflow` with the (PE, SIMD) named per layer, whatever the cost model thinks of them."""
-    return _connect(dataflow, {name: Fold(simd, pe, 10**9, Cost()) for name, (pe, simd) in choices.items()})
+    return connect(dataflow, {name: Fold(simd, pe, 10**9, Cost()) for name, (pe, simd) in choices.items()})
 
 
 def folded_residual() -> Dataflow:

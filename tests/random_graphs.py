@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.folding import _choices, _connect, _layers
+from framegate.hls.folding import _choices, _layers, connect
 from framegate.hls.kernels import Add, Concat, Decide, Fork, Mean
 from framegate.hls.stream import Stream
 from hypothesis import reject
@@ -123,4 +123,4 @@ def _folded(draw: st.DrawFn, dataflow: Dataflow) -> Dataflow:
         if not quick:
             reject()
         folds[layer[-1].name] = draw(st.sampled_from(quick))
-    return _connect(dataflow, folds)
+    return connect(dataflow, folds)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.benchmarks import area, chain, full_size, reference, results, zoo
+from framegate.benchmarks import area, chain, full_size, latency, reference, results, zoo
 from framegate.errors import UsageError
 from framegate.files import write_json
 from framegate.hls.compiler import REPORT, CompileReport
@@ -19,6 +19,14 @@ from tests.dataflows import two_rates
 def test_reference_against_brevitas(tmp_path: Path) -> None:
     (row,) = reference.measure("tsm-lite", 2, tmp_path, lambda _: None)
     assert row["speed_ratio"] == pytest.approx(row["clips_per_second"] / row["peer_clips_per_second"])
+
+
+def test_latency_is_of_every_beat(tmp_path: Path) -> None:
+    (row,) = latency.measure(["tsm-lite"], ["2000"], "kv260", tmp_path, lambda _: None)
+    assert row["latency_error"] == row["jitter"] == row["mismatches"] == 0
+    assert row["first_late_beat"] is None
+    assert row["values"] > 1_000_000, "every stream is compared"
+    assert row["floor_cycles"] <= row["initiation_interval"]
 
 
 def test_chain_measures_from_nothing(tmp_path: Path) -> None:
@@ -121,4 +129,4 @@ def test_the_full_size_of_mobilenetv2_compiles(tmp_path: Path) -> None:
     (row,) = full_size.measure(tmp_path, lambda _: None, names=("tsm-mobilenetv2-full",), targets=("zcu102",))
     assert row["seconds"] < 300
     assert row["peak_gb"] < 16
-    assert Path(row["rtl"], "framegate.sv").is_file()
+    assert (tmp_path / row["rtl"] / "framegate.sv").is_file()

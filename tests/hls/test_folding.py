@@ -11,7 +11,7 @@ from framegate.errors import UsageError
 from framegate.hls import folding
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.fit import total_cost
-from framegate.hls.folding import Fold, _connect, fold
+from framegate.hls.folding import Fold, connect, fold
 from framegate.hls.kernels import Cost, Decide, Depthwise, MatVec, Mean, Shift, Width, Window
 from framegate.hls.schedule import schedule
 from framegate.hls.stream import Stream
@@ -142,7 +142,7 @@ def test_a_design_that_does_not_fit_is_refused(rate: float | None, target: Targe
 def test_lanes_are_converted_through_many_where_few_are_too_slow(interval: int, steps: list[int]) -> None:
     cost = Cost()
     folds = {"first": Fold(1, 2, interval, cost), "second": Fold(3, 1, interval, cost)}
-    connected = _connect(small(), folds)
+    connected = connect(small(), folds)
     widths = [kernel for kernel in connected.kernels if isinstance(kernel, Width)]
     assert [width.lanes for width in widths if width.name.startswith("second_window")] == steps
 

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate explore`: a table, a picture, and what a build without figures is told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Result
+
+Framegate = Callable[..., Result]
+
+
+def test_the_front_and_its_picture(framegate: Framegate, tmp_path: Path) -> None:
+    plot = tmp_path / "front.png"
+    told = framegate("explore", "--build", tmp_path / "build", "--points", 4, "--plot", plot)
+    assert told.code == 0, told.err
+    assert "slowest layer" in told.out
+    assert plot.is_file()
+    again = framegate("explore", "--build", tmp_path / "build", "--points", 4, "--json").json
+    assert again["points"][0]["interval"] < again["points"][-1]["interval"]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("ulx3s-85f", "not counted yet; run `framegate bitstream"),
+        ("kv260", "built for ulx3s-85f, not for kv260"),
+    ],
+)
+def test_a_build_without_figures_is_named(
+    target: str, message: str, framegate: Framegate, tmp_path: Path
+) -> None:
+    build = tmp_path / "build"
+    assert framegate("compile", "--build", build).code == 0
+    told = framegate(
+        "explore", "--build", tmp_path / "b", "--points", 2, "--target", target, "--measured", build
+    )
+    assert told.code == 2
+    assert f"{build}: {message}" in told.err
