@@ -4,7 +4,7 @@
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from framegate.console import Json, say, show
@@ -37,13 +37,19 @@ def command(
             help="Of a QONNX file from elsewhere: the value of a pixel's step, as 1/255; else 1/256."
         ),
     ] = None,
+    products: Annotated[
+        Literal["auto", "dsp", "lut"],
+        typer.Option(
+            help="Products by multipliers, in LUTs (weights up to 4 bits), or there when those run out."
+        ),
+    ] = "auto",
     json: Json = False,
 ) -> None:
     """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
     from framegate.pipeline import compile_model
 
     scale = None if pixel_scale is None else _fraction(pixel_scale)
-    report = compile_model(model, build, target, rate, clock, say, threshold, stream, scale)
+    report = compile_model(model, build, target, rate, clock, say, threshold, stream, scale, products)
     lines = [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",

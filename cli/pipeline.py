@@ -26,6 +26,7 @@ from framegate.hls.flows.ecp5 import board_files, build_bitstream
 from framegate.hls.flows.flow import FlowReport
 from framegate.hls.flows.utilization import Utilization, utilization
 from framegate.hls.flows.xilinx import build_checkpoint
+from framegate.hls.folding import Products
 from framegate.hls.graphs import save as save_graph
 from framegate.hls.graphs import set_pixel_scale
 from framegate.hls.lower import load as load_graph
@@ -54,13 +55,15 @@ def compile_model(
     threshold: str | None = None,
     stream: bool = False,
     pixel_scale: float | None = None,
+    products: Products = "auto",
 ) -> CompileReport:
     """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
 
     `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
     None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only.
     `pixel_scale`: the value of one step of a pixel in a QONNX file from elsewhere; None for what the file says, or
-    1/256. Raises UsageError for a wrong option, an unsupported layer, or a design that does not fit.
+    1/256. `products`: made by multipliers, in LUTs, or by cost. Raises UsageError for a wrong option, an unsupported
+    layer, or a design that does not fit.
     """
     board = load_target(target)
     frames_per_second = _rate(rate)
@@ -78,6 +81,7 @@ def compile_model(
             str(clock),
             str(limits),
             str(stream),
+            products,
         ],
         [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
         lambda: compile_hardware(
@@ -87,6 +91,7 @@ def compile_model(
             clock_mhz=clock,
             thresholds=limits,
             stream=stream,
+            products=products,
         ),
     )
     return read_report(build)

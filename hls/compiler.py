@@ -10,7 +10,7 @@ from framegate.files import read_json, write_json
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.emit import emit
 from framegate.hls.fit import check_fit, has_room, total_cost
-from framegate.hls.folding import fold
+from framegate.hls.folding import Products, fold
 from framegate.hls.kernels import Cost
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import Schedule, schedule
@@ -51,14 +51,15 @@ def compile_hardware(
     clock_mhz: float,
     thresholds: Mapping[str, float] | None = None,
     stream: bool = False,
+    products: Products = "auto",
     progress: Callable[[str], None] = lambda step: None,
 ) -> CompileReport:
     """Make dataflow.json, latency.json, rtl/ and compile.json in `build` from its hardware.onnx.
 
     `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. `thresholds`: of the
     alarms, by class, in logits; 0 where there is none. `stream`: a design that runs for ever instead of taking clips.
-    Raises UsageError when a layer is not supported, the rate is
-    out of reach or the design does not fit.
+    `products`: made by multipliers, in LUTs (weights of up to 4 bits), or in LUTs where multipliers run out. Raises
+    UsageError when a layer is not supported, the rate is out of reach or the design does not fit.
     """
     progress("dataflow")
     dataflow = read_dataflow(build / HARDWARE, thresholds)
@@ -69,7 +70,7 @@ def compile_hardware(
             f"{dataflow.model}: gives a score for each of {scores} frames; compile it with --stream, export it for "
             f"one frame, or let it end in a mean over frames"
         )
-    complete, times = _design(dataflow, target, clock_mhz, frames_per_second, progress)
+    complete, times = _design(dataflow, target, clock_mhz, frames_per_second, products, progress)
     progress("emission")
     rtl = emit(complete, times, build / RTL)
     complete.save(build / DATAFLOW)
@@ -102,13 +103,14 @@ def _design(
     target: Target,
     clock_mhz: float,
     frames_per_second: float | None,
+    products: Products,
     progress: Callable[[str], None],
 ) -> tuple[Dataflow, Schedule]:
     """The folded design with its FIFOs, and its times; without a rate, a slower one where the FIFOs have no room."""
     reserve = Cost()
     while True:
         progress("folding")
-        folded = fold(dataflow, target, clock_mhz, frames_per_second, reserve)
+        folded = fold(dataflow, target, clock_mhz, frames_per_second, reserve, products)
         progress("schedule")
         complete, times = schedule(folded, clock_mhz)
         if frames_per_second is not None or has_room(total_cost(complete), target):

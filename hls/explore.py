@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.fit import RESOURCES, has_room, total_cost
-from framegate.hls.folding import Choices, Fold, choices_of, connect
+from framegate.hls.folding import Choices, Fold, cheapest, choices_of, connect
 from framegate.hls.kernels import Cost
 from framegate.hls.targets import Target
 from framegate.quant.plots import COLOURS, INK, STYLE, new_figure, save
@@ -73,7 +73,7 @@ def _not_beaten(points: Iterator[Point]) -> Iterator[Point]:
 def _point(
     dataflow: Dataflow, choices: Mapping[str, Choices], interval: int, target: Target, clock_mhz: float
 ) -> Point:
-    folds = {name: options.within(interval) for name, options in choices.items()}
+    folds = cheapest(choices, interval, target)
     cost = total_cost(connect(dataflow, folds))
     shares = {name: getattr(cost, name) / getattr(target, name) for name in RESOURCES}
     scarcest = max(shares, key=lambda name: shares[name])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a design fits its target; where not, what takes the room and what would fit."""
 
+from collections.abc import Iterable
+
 from framegate.errors import UsageError
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.kernels import Cost, Depthwise, Fifo, FrameGather, Kernel, MatVec, Shift, Window
@@ -20,7 +22,12 @@ _HOLDS: dict[str, tuple[type[Kernel], ...]] = {
 
 def total_cost(dataflow: Dataflow) -> Cost:
     """The sum of the kernels' cost models."""
-    return sum((kernel.cost() for kernel in dataflow.kernels), Cost())
+    return total(dataflow.kernels)
+
+
+def total(kernels: Iterable[Kernel]) -> Cost:
+    """What some kernels take together."""
+    return sum((kernel.cost() for kernel in kernels), Cost())
 
 
 def has_room(cost: Cost, target: Target) -> bool:

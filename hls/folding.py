@@ -6,12 +6,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import gcd, lcm
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.fit import NOTHING, RESOURCES, check_fit, has_room, total_cost
+from framegate.hls.fit import NOTHING, RESOURCES, check_fit, has_room, total, total_cost
 from framegate.hls.kernels import (
+    MOST_BITS_IN_LUTS,
     Concat,
     Cost,
     Depthwise,
@@ -27,6 +28,8 @@ from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
 
 _MOST_PIXEL_LANES = 16
+Multiply = Literal["dsp", "lut"]
+Products = Literal["auto", "dsp", "lut"]  # where products are made; auto: in LUTs when multipliers run out
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Fold:
     pe: int  # rows per cycle of a matrix product, else 1
     cycles: int  # per frame that enters the design
     cost: Cost
+    multiply: Multiply = "dsp"  # what makes the products
+    in_luts: Cost | None = None  # the cost with products made of LUTs, where that is possible
 
 
 def fold(
@@ -47,17 +52,19 @@ def fold(
     clock_mhz: float,
     frames_per_second: float | None = None,
     reserve: Cost = NOTHING,
+    products: Products = "auto",
 ) -> Dataflow:
     """Choose every PE and SIMD, the cheapest for the rate or (None) the fastest that fits; connect the lanes.
 
-    `reserve` is left free on `target`. Layers are independent once the interval is fixed, so enumerating their
-    divisors is exact. Raises UsageError when the rate is out of reach or the network does not fit `target`.
+    `reserve` is left free on `target`. `products`: of which resource multipliers are made. Layers are independent once
+    the interval is fixed, so enumerating their divisors is exact. Raises UsageError when the rate is out of reach or
+    the network does not fit `target`.
     """
-    choices = choices_of(dataflow, target)
+    choices = choices_of(dataflow, target, products)
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        folded = connect(dataflow, _cheapest(choices, interval))
+        folded = connect(dataflow, cheapest(choices, interval, target))
         _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
@@ -65,7 +72,7 @@ def fold(
     for interval in sorted({cycles for options in choices.values() for cycles in options.cycles}):
         if interval < floor:
             continue
-        chosen = _cheapest(choices, interval)
+        chosen = cheapest(choices, interval, target, reserve)
         layers = sum((choice.cost for choice in chosen.values()), reserve)
         if not has_room(layers, target) and interval != _slowest(choices):
             continue  # not even without the kernels between the layers
@@ -76,9 +83,11 @@ def fold(
     raise AssertionError("a design that does not fit has an excess")
 
 
-def choices_of(dataflow: Dataflow, target: Target) -> dict[str, "Choices"]:
+def choices_of(dataflow: Dataflow, target: Target, products: Products = "auto") -> dict[str, "Choices"]:
     """The choices of each layer, by the kernel that decides."""
-    return {layer[-1].name: Choices(_choices(dataflow, layer), target) for layer in _layers(dataflow)}
+    return {
+        layer[-1].name: Choices(_choices(dataflow, layer, products), target) for layer in _layers(dataflow)
+    }
 
 
 class Choices:
@@ -138,7 +147,7 @@ def _tied(dataflow: Dataflow, kernel: Kernel) -> list[Kernel]:
     return []
 
 
-def _choices(dataflow: Dataflow, layer: list[Kernel]) -> list[Fold]:
+def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto") -> list[Fold]:
     """Every way to fold one layer, unfolded in `dataflow`, with what it takes."""
     last = layer[-1]
     frames = dataflow.pixels.frames
@@ -147,9 +156,18 @@ def _choices(dataflow: Dataflow, layer: list[Kernel]) -> list[Fold]:
         for lanes in divisors(_widest(layer)):
             folded = _folded(layer, lanes, pe)
             cycles = max(kernel.cycles_per_clip for kernel in folded)
-            cost = sum((kernel.cost() for kernel in folded), Cost())
-            found.append(Fold(lanes, pe, -(-cycles // frames), cost))
+            in_luts = None if products == "dsp" else _in_luts(folded)
+            made = Fold(lanes, pe, -(-cycles // frames), total(folded), in_luts=in_luts)
+            found.append(_of_luts(made) if products == "lut" and in_luts is not None else made)
     return found
+
+
+def _in_luts(folded: list[Kernel]) -> Cost | None:
+    """What a folded layer takes with products made of LUTs; None if it has none, or weights that are too wide."""
+    *others, last = folded
+    if not isinstance(last, MatVec | Depthwise) or last.weight_bits > MOST_BITS_IN_LUTS:
+        return None
+    return total([*others, replace(last, multiply="lut")])
 
 
 def _widest(layer: list[Kernel]) -> int:
@@ -190,8 +208,39 @@ def _check_others(dataflow: Dataflow, interval: int, clock_mhz: float) -> None:
             )
 
 
-def _cheapest(choices: Mapping[str, Choices], interval: int) -> dict[str, Fold]:
-    return {name: options.within(interval) for name, options in choices.items()}
+def cheapest(
+    choices: Mapping[str, Choices], interval: int, target: Target, reserve: Cost = NOTHING
+) -> dict[str, Fold]:
+    """The cheapest choice of each layer within `interval`, its products on multipliers or, of some, in LUTs."""
+    chosen = {name: options.within(interval) for name, options in choices.items()}
+    excess = sum(fold.cost.dsp for fold in chosen.values()) + reserve.dsp - target.dsp
+    moved = _into_luts(chosen, excess) if excess > 0 else ()
+    return {name: _of_luts(fold) if name in moved else fold for name, fold in chosen.items()}
+
+
+def _of_luts(fold: Fold) -> Fold:
+    assert fold.in_luts is not None
+    return replace(fold, cost=fold.in_luts, multiply="lut", in_luts=None)
+
+
+def _into_luts(chosen: Mapping[str, Fold], excess: int) -> tuple[str, ...]:
+    """The layers that free `excess` multipliers for the fewest LUTs; all that can if they do not suffice.
+
+    A knapsack, exact: per number of multipliers freed the cheapest way to free so many or more.
+    """
+    free: list[tuple[int, tuple[str, ...]] | None] = [(0, ()), *([None] * excess)]  # LUTs, layers
+    for name, fold in chosen.items():
+        if fold.in_luts is None:
+            continue
+        more, dsp = fold.in_luts.lut - fold.cost.lut, fold.cost.dsp
+        for freed in range(excess, -1, -1):
+            if (way := free[freed]) is not None:
+                reached = min(excess, freed + dsp)
+                better = free[reached]
+                if reached > freed and (better is None or way[0] + more < better[0]):
+                    free[reached] = (way[0] + more, (*way[1], name))
+    found = free[excess]
+    return found[1] if found else tuple(name for name, fold in chosen.items() if fold.in_luts)
 
 
 def _share(cost: Cost, target: Target) -> float:
@@ -270,7 +319,10 @@ class _Wiring:
                 self.kernels[width.name] = width
                 producer, port, offered[slot] = width.name, 0, width.outputs[0]
             self.links.append(Link(producer, port, kernel.name, slot))
-        self.kernels[kernel.name] = _rebuilt(kernel, offered, self._pe(kernel, fold))
+        made = _rebuilt(kernel, offered, self._pe(kernel, fold))
+        if isinstance(made, MatVec | Depthwise) and fold is not None:
+            made = replace(made, multiply=fold.multiply)
+        self.kernels[kernel.name] = made
 
     def _offered(self, link: Link) -> Stream:
         """What the already connected producer drives."""

@@ -2,6 +2,7 @@
 """The hardware kernels: one Python file, one SystemVerilog file and one test each."""
 
 from framegate.hls.kernels._kernel import (
+    MOST_BITS_IN_LUTS,
     Beats,
     Bursts,
     Cost,
@@ -55,6 +56,7 @@ KINDS: dict[str, type[Kernel]] = {
 
 __all__ = [
     "KINDS",
+    "MOST_BITS_IN_LUTS",
     "Beats",
     "Bursts",
     "Cost",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from framegate.errors import UsageError
 from framegate.hls.stream import Stream, bits_for
 
 
@@ -177,6 +178,23 @@ def block_rams(words: int, bits: int) -> int:
     if words <= 64 or words * bits <= 1024:
         return 0
     return min(-(-words // depth) * -(-bits // width) for depth, width in _BLOCK_SHAPES)
+
+
+def lut_product(in_bits: int, weight_bits: int) -> int:
+    """LUT4s of a product that is a sum of shifted values: a gated row, and a carry chain, per bit of the weight."""
+    return weight_bits * (2 * in_bits + 3)
+
+
+MOST_BITS_IN_LUTS = 4  # of a weight
+
+
+def check_multiply(name: str, multiply: str, weight_bits: int) -> None:
+    """Raise UsageError for products in LUTs with weights that are too wide for it."""
+    if multiply == "lut" and weight_bits > MOST_BITS_IN_LUTS:
+        raise UsageError(
+            f"{name}: products of {weight_bits}-bit weights are not made of LUTs, only up to {MOST_BITS_IN_LUTS} bits; "
+            f"use multipliers"
+        )
 
 
 def serial(earliest: np.ndarray, gap: int = 1) -> np.ndarray:

@@ -2,6 +2,7 @@
 """Depthwise product: each channel with its own taps, PE channels per cycle, weights on chip."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from framegate.errors import UsageError
@@ -14,7 +15,9 @@ from framegate.hls.kernels._kernel import (
     Timing,
     accumulator_bounds,
     block_rams,
+    check_multiply,
     every,
+    lut_product,
     pack,
     taken_at_once,
     weight_bits,
@@ -33,6 +36,7 @@ class Depthwise(Stage):
     LATENCY = 4  # registers: fetch, operands, products, accumulator
 
     weights: np.ndarray  # integers (channels, taps)
+    multiply: Literal["dsp", "lut"] = "dsp"  # what makes the products
 
     def __post_init__(self) -> None:
         if self.weights.size != self.input.channels or self.input.repeat != 1:
@@ -45,6 +49,7 @@ class Depthwise(Stage):
                 f"{self.name}: {self.pe} lanes do not divide {self.channels} channels; give the window behind "
                 f"it a number of lanes that does"
             )
+        check_multiply(self.name, self.multiply, self.weight_bits)
 
     @property
     def channels(self) -> int:
@@ -110,10 +115,14 @@ class Depthwise(Stage):
         blocks = block_rams(self.weights.size // self.pe, word)
         operand = self.pe * self.input.bits + word
         product_bits = self.input.bits + self.weight_bits
+        in_luts = self.multiply == "lut"
         return Cost(
-            lut=2 * self.pe * out + 100 + (0 if blocks else self.weights.size * self.weight_bits // 16),
+            lut=2 * self.pe * out
+            + 100
+            + in_luts * self.pe * lut_product(self.input.bits, self.weight_bits)
+            + (0 if blocks else self.weights.size * self.weight_bits // 16),
             ff=2 * operand + self.pe * (product_bits + out) + 24,
-            dsp=self.pe,
+            dsp=0 if in_luts else self.pe,
             bram=blocks,
         )
 
@@ -126,6 +135,7 @@ class Depthwise(Stage):
             "IN_SIGNED": int(self.input.signed),
             "WEIGHT_BITS": self.weight_bits,
             "OUT_BITS": self.outputs[0].bits,
+            "IN_LUTS": int(self.multiply == "lut"),
         }
         words = [
             pack(tap, self.weight_bits) for tap in self._blocks().transpose(0, 2, 1).reshape(-1, self.pe)

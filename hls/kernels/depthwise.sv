@@ -9,10 +9,12 @@ module depthwise #(
     parameter int  IN_SIGNED   = 0,   // two's complement if 1
     parameter int  WEIGHT_BITS = 4,   // two's complement
     parameter int  OUT_BITS    = 12,  // holds every accumulator, two's complement
+    parameter int  IN_LUTS     = 0,   // 1: products are sums of shifted activations, without multipliers; WEIGHT_BITS <= 4
     parameter      WEIGHTS     = "weights.hex",
     localparam int WORDS       = TAPS * BLOCKS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int TAP         = TAPS > 1 ? $clog2(TAPS) : 1,
+    localparam int HALF        = WEIGHT_BITS / 2,
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1
 ) (
     input  logic                   clk,
@@ -77,12 +79,24 @@ module depthwise #(
             wire                          x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
             wire signed [IN_BITS:0]       factor = {x_sign, x};
             wire signed [WEIGHT_BITS-1:0] weight = weight_q[p*WEIGHT_BITS +: WEIGHT_BITS];
-            logic signed [PRODUCT-1:0]    product_q;
+            logic signed [PRODUCT-1:0]    product, product_q;
             logic signed [OUT_BITS-1:0]   total_q;
+
+            if (IN_LUTS != 0) begin : g_luts
+                // Half of the weight's bits each; the top one counts negative.
+                localparam logic signed [IN_BITS:0] NOTHING = 0;
+                logic signed [IN_BITS+2:0] low, high;
+                assign low     = (weight[0] ? factor : NOTHING) + (HALF > 1 && weight[1 % WEIGHT_BITS] ? factor <<< 1 : NOTHING);
+                assign high    = (WEIGHT_BITS - HALF > 1 && weight[HALF] ? factor : NOTHING)
+                               - (weight[WEIGHT_BITS-1] ? factor <<< (WEIGHT_BITS - HALF - 1) : NOTHING);
+                assign product = PRODUCT'(low) + (PRODUCT'(high) <<< HALF);
+            end else begin : g_multiplier
+                assign product = factor * weight;
+            end
 
             always_ff @(posedge clk) begin
                 if (move) begin
-                    product_q <= factor * weight;
+                    product_q <= product;
                     if (valid_q[2]) total_q <= (first_q[2] ? '0 : total_q) + OUT_BITS'(product_q);
                 end
             end

@@ -2,6 +2,7 @@
 """Matrix-vector product: PE rows times SIMD columns per cycle, weights and biases on chip."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from framegate.errors import UsageError
@@ -14,7 +15,9 @@ from framegate.hls.kernels._kernel import (
     Timing,
     accumulator_bounds,
     block_rams,
+    check_multiply,
     every,
+    lut_product,
     pack,
     taken_at_once,
     weight_bits,
@@ -29,6 +32,7 @@ class MatVec(Stage):
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1
     bias: np.ndarray | None = None  # integers (rows,)
+    multiply: Literal["dsp", "lut"] = "dsp"  # what makes the products
 
     def __post_init__(self) -> None:
         if self.rows % self.pe:
@@ -42,6 +46,7 @@ class MatVec(Stage):
                 f"channels sent {self.rows // self.pe} times, got {self.input.channels} sent {self.input.repeat} times"
             )
 
+        check_multiply(self.name, self.multiply, self.weight_bits)
         if self.bias is not None and self.bias.shape != (self.rows,):
             raise UsageError(f"{self.name}: a bias of shape {self.bias.shape} for {self.rows} channels")
 
@@ -115,17 +120,20 @@ class MatVec(Stage):
         blocks = block_rams(self.weights.size // products, products * self.weight_bits)
         operand = self.simd * self.input.bits + products * self.weight_bits
         product_bits = self.input.bits + self.weight_bits
-        pairs = self.pe // 2 if product_bits + self.weight_bits <= 16 else 0  # rows that share multipliers
+        in_luts = self.multiply == "lut"
+        # Rows that share multipliers.
+        pairs = self.pe // 2 if not in_luts and product_bits + self.weight_bits <= 16 else 0
         biases = 0 if self.bias is None else self.rows * out // 16 + self.pe * out + 16
         return Cost(
             lut=products * (product_bits + 2)
             + 2 * self.pe * out
             + pairs * self.simd * (2 * product_bits)
+            + in_luts * products * lut_product(self.input.bits, self.weight_bits)
             + 150
             + (0 if blocks else stored // 16)
             + biases,
             ff=2 * operand + products * product_bits + (2 if self.bias is None else 3) * self.pe * out + 24,
-            dsp=(self.pe - pairs) * self.simd,
+            dsp=0 if in_luts else (self.pe - pairs) * self.simd,
             bram=blocks,
         )
 
@@ -139,6 +147,7 @@ class MatVec(Stage):
             "IN_SIGNED": int(self.input.signed),
             "WEIGHT_BITS": self.weight_bits,
             "OUT_BITS": self.outputs[0].bits,
+            "IN_LUTS": int(self.multiply == "lut"),
         }
         memories = [Memory("weights", self._words(), self._word_bits())]
         if self.bias is not None:

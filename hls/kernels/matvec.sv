@@ -13,15 +13,17 @@ module matvec #(
     parameter int  WEIGHT_BITS = 4,   // two's complement
     parameter int  OUT_BITS    = 16,  // holds every accumulator, two's complement
     parameter int  BIASED      = 0,   // 1: sums start from BIAS, not from 0
+    parameter int  IN_LUTS     = 0,   // 1: products are sums of shifted activations, without multipliers; WEIGHT_BITS <= 4
     parameter      WEIGHTS     = "weights.hex",
     parameter      BIAS        = "bias.hex",
     localparam int WORDS       = STEPS * FOLDS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int FOLD        = FOLDS > 1 ? $clog2(FOLDS) : 1,
     localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
+    localparam int HALF        = WEIGHT_BITS / 2,
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1,
     // Two rows share a multiplier of 18 x 18 where both products fit: (upper * 2^PRODUCT + lower) * x.
-    localparam int PAIRS       = IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
+    localparam int PAIRS       = IN_LUTS == 0 && IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
     localparam int JOINT       = PRODUCT + WEIGHT_BITS + 1,  // bits of both weights in one
     localparam int LEVELS      = ($clog2(SIMD) + 1) / 2,
     localparam int STAGES      = 5 + LEVELS  // before the accumulator
@@ -131,12 +133,24 @@ module matvec #(
 
             for (p = 2*PAIRS; p < PE; p = p + 1) begin : g_single
                 logic signed [WEIGHT_BITS-1:0] single_q;
-                logic signed [PRODUCT-1:0]     product_q;
+                logic signed [PRODUCT-1:0]     product, product_q;
+
+                if (IN_LUTS != 0) begin : g_luts
+                    // Half of the weight's bits each; the top one counts negative.
+                    localparam logic signed [IN_BITS:0] NOTHING = 0;
+                    logic signed [IN_BITS+2:0] low, high;
+                    assign low     = (single_q[0] ? factor_q : NOTHING) + (HALF > 1 && single_q[1 % WEIGHT_BITS] ? factor_q <<< 1 : NOTHING);
+                    assign high    = (WEIGHT_BITS - HALF > 1 && single_q[HALF] ? factor_q : NOTHING)
+                                   - (single_q[WEIGHT_BITS-1] ? factor_q <<< (WEIGHT_BITS - HALF - 1) : NOTHING);
+                    assign product = PRODUCT'(low) + (PRODUCT'(high) <<< HALF);
+                end else begin : g_multiplier
+                    assign product = single_q * factor_q;
+                end
 
                 always_ff @(posedge clk) begin
                     if (move) begin
                         single_q  <= weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                        product_q <= single_q * factor_q;
+                        product_q <= product;
                         split_q[(p*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(product_q);
                     end
                 end

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from framegate.errors import UsageError
 from framegate.hls import folding
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.fit import total_cost
-from framegate.hls.folding import Fold, connect, fold
+from framegate.hls.folding import Fold, Products, cheapest, choices_of, connect, fold
 from framegate.hls.kernels import Cost, Decide, Depthwise, MatVec, Mean, Shift, Width, Window
 from framegate.hls.schedule import schedule
 from framegate.hls.stream import Stream
@@ -39,15 +39,20 @@ def small_separable() -> Dataflow:
     return net.dataflow(tuple("abcdef"))
 
 
-def small() -> Dataflow:
+def small(bits: int = 4) -> Dataflow:
     """Two convolutions: few enough to try all foldings."""
     net = Builder(Stream(frames=2, height=4, width=4, channels=3, bits=8, signed=False, lanes=3), seed=0)
-    x = net.activation("first_act", net.conv("first", (PIXELS, 0), 6, 3, 1, 1))
-    x = net.activation("second_act", net.conv("second", x, 4, 3, 2, 1))
+    x = net.activation("first_act", net.conv("first", (PIXELS, 0), 6, 3, 1, 1, bits))
+    x = net.activation("second_act", net.conv("second", x, 4, 3, 2, 1, bits))
     x = net.add(Mean(name="pool", input=net.stream(x), over="frame"), x)
     x = net.add(Mean(name="segments", input=net.stream(x), over="clip"), x)
     net.add(Decide(name="decide", input=net.stream(x)), x)
     return net.dataflow(("a", "b", "c", "d"))
+
+
+def wide() -> Dataflow:
+    """The same with weights that are too wide for products made of LUTs."""
+    return small(bits=8)
 
 
 def pairs(dataflow: Dataflow) -> list[tuple[Window, MatVec | Depthwise]]:
@@ -102,14 +107,24 @@ def test_the_cheapest_within_the_rate(network: Callable[[], Dataflow], interval:
     assert share(chosen, target) == pytest.approx(least, rel=1e-12)
 
 
-@pytest.mark.parametrize("network", [small, small_separable])
 @pytest.mark.parametrize("multipliers", [2, 3, 5, 8, 13, 24, 156])
-def test_the_fastest_that_fits(network: Callable[[], Dataflow], multipliers: int, target: Target) -> None:
+def test_the_fastest_that_fits(multipliers: int, target: Target) -> None:
     smaller = target.model_copy(update={"dsp": multipliers})
-    found = fold(network(), smaller, CLOCK)
+    found = fold(wide(), smaller, CLOCK)
     assert total_cost(found).dsp <= multipliers
     reached = max(window.outputs[0].beats_per_frame for window, _ in pairs(found))
-    assert reached == min(cycles for cycles, cost in all_foldings(network()) if cost.dsp <= multipliers)
+    assert reached == min(cycles for cycles, cost in all_foldings(wide()) if cost.dsp <= multipliers)
+
+
+@pytest.mark.parametrize("network", [small, small_separable])
+@pytest.mark.parametrize("multipliers", [1, 5, 13])
+def test_few_multipliers_do_not_slow_down_narrow_weights(
+    network: Callable[[], Dataflow], multipliers: int, target: Target
+) -> None:
+    found = fold(network(), target.model_copy(update={"dsp": multipliers}), CLOCK)
+    assert total_cost(found).dsp <= multipliers
+    reached = max(window.outputs[0].beats_per_frame for window, _ in pairs(found))
+    assert reached == min(cycles for cycles, _ in all_foldings(network()))
 
 
 @pytest.mark.parametrize("network", [residual, separable])
@@ -135,7 +150,7 @@ def test_a_rate_out_of_reach_is_refused_with_the_best_one(target: Target) -> Non
 def test_a_design_that_does_not_fit_is_refused(rate: float | None, target: Target) -> None:
     tiny = target.model_copy(update={"dsp": 1})
     with pytest.raises(UsageError, match=r"^hand-made: needs \d+ DSP of 1 \(\d+ too many: most of it in "):
-        fold(small(), tiny, CLOCK, rate)
+        fold(wide(), tiny, CLOCK, rate)
 
 
 @pytest.mark.parametrize(("interval", "steps"), [(1, [6, 3]), (10**6, [1, 3])])
@@ -182,3 +197,36 @@ def test_a_beat_never_straddles_two_groups_of_a_shift(target: Target) -> None:
         found = fold(residual(widths=(16, 16)), target.model_copy(update={"dsp": multipliers}), CLOCK)
         shift = next(kernel for kernel in found.kernels if isinstance(kernel, Shift))
         assert all(end % shift.input.lanes == 0 for _, end, _ in shift.groups)
+
+
+def test_products_move_into_luts_where_multipliers_run_out() -> None:
+    """The cheapest way, among all sets of layers, to free as many multipliers as are missing."""
+    dataflow, roomy = separable(widths=(8, 16, 16)), load_target("ulx3s-85f")
+    choices = choices_of(dataflow, roomy)
+    interval = 200
+    on_multipliers = cheapest(choices, interval, roomy)
+    assert all(one.multiply == "dsp" for one in on_multipliers.values())
+    used = sum(one.cost.dsp for one in on_multipliers.values())
+    movable = {name: one for name, one in on_multipliers.items() if one.in_luts is not None}
+    for missing in (1, used // 4, sum(one.cost.dsp for one in movable.values())):
+        tight = roomy.model_copy(update={"dsp": used - missing})
+        folds = cheapest(choices, interval, tight)
+        assert sum(one.cost.dsp for one in folds.values()) <= tight.dsp
+        extra = sum(folds[name].cost.lut - on_multipliers[name].cost.lut for name in folds)
+        best = min(
+            sum(movable[name].in_luts.lut - movable[name].cost.lut for name in names)
+            for count in range(len(movable) + 1)
+            for names in combinations(movable, count)
+            if sum(movable[name].cost.dsp for name in names) >= missing
+        )
+        assert extra == best
+    folded = connect(dataflow, folds)
+    assert {kernel.multiply for kernel in folded.kernels if isinstance(kernel, Depthwise)} == {"lut"}
+
+
+@pytest.mark.parametrize("products", ["dsp", "lut"])
+def test_where_products_are_made_can_be_said(products: Products, target: Target) -> None:
+    found = fold(small_separable(), target, CLOCK, 10_000, products=products)
+    made = {kernel.multiply for kernel in found.kernels if isinstance(kernel, MatVec | Depthwise)}
+    assert made == {products}
+    assert (total_cost(found).dsp == 0) == (products == "lut")

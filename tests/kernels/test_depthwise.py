@@ -34,6 +34,10 @@ CASES = {
     "unsigned-8bit": depthwise(2, 6, 1, weight_bits=8, bits=8),
     "2bit": depthwise(4, 9, 2, weight_bits=2, bits=2),
     "1bit": depthwise(3, 3, 3, weight_bits=2, bits=1),
+    "luts-4bit-signed": replace(depthwise(4, 9, 2, bits=4, signed=True), multiply="lut"),
+    "luts-8bit-activations": replace(depthwise(4, 9, 2, bits=8), multiply="lut"),
+    "luts-3bit": replace(depthwise(6, 4, 3, weight_bits=3, bits=3), multiply="lut"),
+    "luts-2bit": replace(depthwise(4, 9, 2, weight_bits=2, bits=2, signed=True), multiply="lut"),
 }
 
 

@@ -48,6 +48,10 @@ CASES = {
     "bias-serial": biased(matvec(3, 1, 1)),
     "bias-one-step": biased(matvec(4, 1, 6)),
     "bias-parallel": biased(matvec(4, 4, 6), limit=3000),
+    "luts-4bit-signed": replace(matvec(6, 3, 2, bits=4, signed=True), multiply="lut"),
+    "luts-8bit-activations": replace(matvec(4, 2, 3, bits=8), multiply="lut"),
+    "luts-3bit": replace(matvec(5, 1, 2, weight_bits=3, bits=3, signed=True), multiply="lut"),
+    "luts-2bit": replace(matvec(4, 4, 3, weight_bits=2, bits=2), multiply="lut"),
 }
 
 
@@ -59,6 +63,20 @@ def test_values_and_cycles(kernel: MatVec, tmp_path: Path, icarus: Simulator) ->
 @pytest.mark.parametrize("name", ["signed-8bit", "bias"])
 def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
     check_kernel(CASES[name], tmp_path, simulator="verilator")
+
+
+def test_luts_for_wide_weights_are_refused() -> None:
+    wide = matvec(4, 2, 3, weight_bits=6)
+    with pytest.raises(
+        UsageError, match=r"^mv: products of 6-bit weights are not made of LUTs, only up to 4 bits"
+    ):
+        replace(wide, multiply="lut")
+
+
+def test_luts_take_no_multipliers() -> None:
+    kernel = CASES["luts-8bit-activations"]
+    assert kernel.cost().dsp == 0
+    assert kernel.cost().lut > replace(kernel, multiply="dsp").cost().lut
 
 
 def test_weights_of_one_sign_work(tmp_path: Path, icarus: Simulator) -> None:
