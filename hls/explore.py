@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.fit import RESOURCES, has_room, total_cost
 from framegate.hls.folding import Choices, Fold, cheapest, choices_of, connect
 from framegate.hls.kernels import Cost
 from framegate.hls.targets import Target
-from framegate.quant.plots import COLOURS, INK, STYLE, new_figure, save
 
 
 @dataclass(frozen=True)
@@ -107,6 +105,9 @@ def _more(now: Cost, then: Cost) -> str:
 
 def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], title: str) -> Path:
     """The front as a picture: clips/s over the share of the scarcest resource, built designs on it."""
+    import matplotlib as mpl  # takes a second to import, and every command that compiles imports this module
+    from framegate.quant.plots import COLOURS, INK, STYLE, new_figure, save
+
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(7.2)
         rising = points[::-1]
