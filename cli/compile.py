@@ -9,20 +9,19 @@ from typing import Annotated, Literal
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
+from framegate.options import Board, Clock, Network
 
 EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1000`"
 
 
 def command(
-    model: Annotated[
-        str, typer.Argument(help="A checkpoint.pt, a QONNX file (.onnx), or the name of a built-in network.")
-    ] = "tsm-lite",
+    model: Network = "tsm-lite",
     build: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build"),
-    target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
+    target: Board = "ulx3s-85f",
     rate: Annotated[
         str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')
     ] = "1000",
-    clock: Annotated[float | None, typer.Option(help="MHz; by default the board's.")] = None,
+    clock: Clock = None,
     threshold: Annotated[
         str | None,
         typer.Option(help="A threshold.json, or a probability; by default what is kept with the model."),

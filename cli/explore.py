@@ -7,17 +7,16 @@ from typing import Annotated
 
 import typer
 from framegate.console import Json, markdown, say, show
+from framegate.options import Board, Clock, Network
 
 EPILOG = "Example: `framegate explore tsm-lite --target ulx3s-85f --plot pareto.png --measured build/demo`"
 
 
 def command(
-    model: Annotated[
-        str, typer.Argument(help="A checkpoint.pt, a QONNX file (.onnx), or the name of a built-in network.")
-    ] = "tsm-lite",
+    model: Network = "tsm-lite",
     build: Annotated[Path, typer.Option(help="Folder for the lowered graph.")] = Path("build/explore"),
-    target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
-    clock: Annotated[float | None, typer.Option(help="MHz; by default the board's.")] = None,
+    target: Board = "ulx3s-85f",
+    clock: Clock = None,
     points: Annotated[int, typer.Option(min=2, help="Foldings to show at most.")] = 40,
     measured: Annotated[
         list[Path] | None,
