@@ -24,8 +24,8 @@ def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
         draft.mkdir()
         (draft / f"{TOP}.sv").write_text(render_top(dataflow, times))
         for kernel in dataflow.kernels:
-            source = files("framegate.hls.kernels").joinpath(f"{kernel_file(kernel)}.sv")
-            shutil.copyfile(str(source), draft / f"{kernel_file(kernel)}.sv")
+            for source in hardware(kernel):
+                shutil.copy(source, draft)
             for memory in kernel.instance().memories:
                 (draft / image_name(kernel, memory)).write_text(image(memory))
     return target
@@ -102,6 +102,12 @@ def net_name(dataflow: Dataflow, link: Link) -> str:
 def kernel_file(kernel: Kernel) -> str:
     """The stem that a kernel's three files share."""
     return type(kernel).__module__.rsplit(".", 1)[1]
+
+
+def hardware(kernel: Kernel) -> list[Path]:
+    """The SystemVerilog of a kernel and of the modules that it is made of."""
+    folder = Path(str(files("framegate.hls.kernels")))
+    return [folder / f"{stem}.sv" for stem in (kernel_file(kernel), *kernel.PARTS)]
 
 
 def image_name(kernel: Kernel, memory: Memory) -> str:

@@ -28,6 +28,11 @@ from framegate.hls.tools import Tool, find
 _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
 # Without wider LUTs the placer has smaller pieces to move. tsm-lite: 50.7 instead of 47.5 MHz, 6 % more LUTs.
 _SYNTHESIS = "synth_ecp5 -nowidelut"
+_MULTIPLIER = Path(__file__).parent / "ecp5_multiplier.sv"  # in the place of the kernels' own
+_REGISTERS = "".join(
+    f' -set REG_{register}_CLK "CLK0"' for register in ("INPUTA", "INPUTB", "OUTPUT")
+)  # that ecp5_multiplier.sv counts on
+_RECIPE = (_SYNTHESIS, MANY_READERS, _REGISTERS)
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
@@ -75,11 +80,11 @@ def count(flow: Flow) -> Step:
     """Count what the design takes, as nextpnr packs it: its LUTs are more than Yosys', by those that feed carries."""
     yosys, nextpnr = find("yosys"), find("nextpnr-ecp5")
     options = [f"--{flow.target.device}", "--package", flow.target.package, "--pack-only"]
-    key = digest([yosys.version, nextpnr.version, _SYNTHESIS, MANY_READERS, *options], flow.design)
+    key = digest([yosys.version, nextpnr.version, *_RECIPE, *options], [*flow.design, _MULTIPLIER])
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
-        commands = [*flow.elaborate(), *_synthesis(flow, DESIGN, netlist)]
+        commands = [*flow.elaborate([_multiplier(folder)]), *_synthesis(flow, DESIGN, netlist)]
         flow.yosys(yosys, flow.out / "counting.log", commands, quiet=True)
         arguments = [*options, "--lpf-allow-unconstrained", "--json", flow.name(netlist)]
         if flow.run(nextpnr, arguments, log):
@@ -97,7 +102,9 @@ def _synthesis(flow: Flow, top: str, netlist: Path) -> list[str]:
     return [
         f"{synthesis} -run :map_ram",
         MANY_READERS,
-        f"{synthesis} -run map_ram: -json {flow.names([netlist])}",
+        f"{synthesis} -run map_ram:",
+        f"setparam{_REGISTERS} a:registered",
+        f"write_json {flow.names([netlist])}",
     ]
 
 
@@ -120,13 +127,16 @@ class _BoardFlow(Flow):
         """Synthesis: RTL and board top to a netlist in JSON."""
         yosys = find("yosys")
         board = self._top_sources(".sv")
-        key = digest([yosys.version, _SYNTHESIS, MANY_READERS, f"{self.clock_mhz:g}"], [*self.design, *board])
+        key = digest(
+            [yosys.version, *_RECIPE, f"{self.clock_mhz:g}"],
+            [*self.design, _MULTIPLIER, *board],
+        )
 
         def produce(folder: Path) -> None:
             top = board[0].stem
             parameters = {"CLOCK_MHZ": f"{self.clock_mhz:g}", **self._widths(yosys, folder)}
             commands = [
-                *self.elaborate(_copy(board, folder), top, parameters),
+                *self.elaborate([*_copy(board, folder), _multiplier(folder)], top, parameters),
                 *_synthesis(self, top, folder / "netlist.json"),
             ]
             self.yosys(yosys, self.out / "yosys.log", commands)
@@ -209,6 +219,11 @@ class _BoardFlow(Flow):
         if not found:
             raise UsageError(f"board top: no {suffix} file among {[str(path) for path in self.top_sources]}")
         return found
+
+
+def _multiplier(folder: Path) -> Path:
+    """The ECP5's multiplier in `folder`, under the name of the file that it replaces."""
+    return Path(shutil.copy(_MULTIPLIER, folder / "multiplier.sv"))
 
 
 def _copy(files: Iterable[Path], folder: Path) -> list[Path]:

@@ -90,12 +90,12 @@ class Flow:
     def elaborate(
         self, others: Iterable[Path] = (), top: str = DESIGN, parameters: Mapping[str, object] | None = None
     ) -> list[str]:
-        """The Yosys commands that read the design, and `others` beside it, with `top` on top."""
-        sources = [*(path for path in self.design if path.suffix == ".sv"), *others]
+        """The Yosys commands that read the design, and `others` beside it or in its place, with `top` on top."""
+        named = {path.name: path for path in [*self.design, *others] if path.suffix == ".sv"}
         settings = "".join(f" -chparam {name} {value}" for name, value in (parameters or {}).items())
         return [
             # Deferred: a kernel exists only with its instances' parameters, among them its memory images.
-            f"read_verilog -sv -defer {self.names(sources)}",
+            f"read_verilog -sv -defer {self.names(named.values())}",
             f"hierarchy -top {top}{settings}",
         ]
 

@@ -86,6 +86,7 @@ class Kernel(ABC):
     """A piece of hardware between streams. Subclasses are frozen dataclasses of its static parameters."""
 
     REGISTERED_READY: ClassVar[bool] = False  # its inputs' `ready` depends on registers alone
+    PARTS: ClassVar[tuple[str, ...]] = ()  # stems of the modules that its own is made of, beside it
 
     name: str
 
@@ -186,6 +187,7 @@ def lut_product(in_bits: int, weight_bits: int) -> int:
 
 
 MOST_BITS_IN_LUTS = 4  # of a weight
+PRODUCT_PARTS = ("multiplier", "lut_product")  # of a kernel that multiplies
 
 
 def check_multiply(name: str, multiply: str, weight_bits: int) -> None:

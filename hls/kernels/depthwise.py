@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
+    PRODUCT_PARTS,
     Beats,
     Cost,
     Instance,
@@ -33,6 +34,7 @@ class Depthwise(Stage):
     lanes.
     """
 
+    PARTS = PRODUCT_PARTS
     LATENCY = 4  # registers: fetch, operands, products, accumulator
 
     weights: np.ndarray  # integers (channels, taps)

@@ -14,7 +14,6 @@ module depthwise #(
     localparam int WORDS       = TAPS * BLOCKS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int TAP         = TAPS > 1 ? $clog2(TAPS) : 1,
-    localparam int HALF        = WEIGHT_BITS / 2,
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1
 ) (
     input  logic                   clk,
@@ -34,8 +33,8 @@ module depthwise #(
     logic [TAP-1:0]            tap_q;
     logic                      first, last;
     logic [2:0]                valid_q, first_q, last_q;  // of the stages: fetch, operands, products
-    logic [PE*IN_BITS-1:0]     fetch_q, input_q;
-    logic [PE*WEIGHT_BITS-1:0] word_out_q, weight_q;  // a block RAM is slow: its output has a register
+    logic [PE*IN_BITS-1:0]     fetch_q;
+    logic [PE*WEIGHT_BITS-1:0] word_out_q;
     logic                      out_valid_q;
 
     assign move      = out_ready || !out_valid_q;
@@ -48,8 +47,6 @@ module depthwise #(
         if (move) begin
             word_out_q <= memory[word_q];
             fetch_q    <= in_data;
-            weight_q   <= word_out_q;
-            input_q    <= fetch_q;
         end
     end
 
@@ -75,30 +72,25 @@ module depthwise #(
     genvar p;
     generate
         for (p = 0; p < PE; p = p + 1) begin : g_channel
-            wire [IN_BITS-1:0]            x      = input_q[p*IN_BITS +: IN_BITS];
+            wire [IN_BITS-1:0]            x      = fetch_q[p*IN_BITS +: IN_BITS];
             wire                          x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
             wire signed [IN_BITS:0]       factor = {x_sign, x};
-            wire signed [WEIGHT_BITS-1:0] weight = weight_q[p*WEIGHT_BITS +: WEIGHT_BITS];
-            logic signed [PRODUCT-1:0]    product, product_q;
+            wire signed [WEIGHT_BITS-1:0] weight = word_out_q[p*WEIGHT_BITS +: WEIGHT_BITS];
+            wire signed [PRODUCT-1:0]     single;
             logic signed [OUT_BITS-1:0]   total_q;
 
             if (IN_LUTS != 0) begin : g_luts
-                // Half of the weight's bits each; the top one counts negative.
-                localparam logic signed [IN_BITS:0] NOTHING = 0;
-                logic signed [IN_BITS+2:0] low, high;
-                assign low     = (weight[0] ? factor : NOTHING) + (HALF > 1 && weight[1 % WEIGHT_BITS] ? factor <<< 1 : NOTHING);
-                assign high    = (WEIGHT_BITS - HALF > 1 && weight[HALF] ? factor : NOTHING)
-                               - (weight[WEIGHT_BITS-1] ? factor <<< (WEIGHT_BITS - HALF - 1) : NOTHING);
-                assign product = PRODUCT'(low) + (PRODUCT'(high) <<< HALF);
+                lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
+                    .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
+                );
             end else begin : g_multiplier
-                assign product = factor * weight;
+                multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
+                    .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
+                );
             end
 
             always_ff @(posedge clk) begin
-                if (move) begin
-                    product_q <= product;
-                    if (valid_q[2]) total_q <= (first_q[2] ? '0 : total_q) + OUT_BITS'(product_q);
-                end
+                if (move && valid_q[2]) total_q <= (first_q[2] ? '0 : total_q) + OUT_BITS'(single);
             end
             assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
         end

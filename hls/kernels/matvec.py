@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
+    PRODUCT_PARTS,
     Beats,
     Cost,
     Instance,
@@ -28,6 +29,8 @@ from framegate.hls.stream import Stream, bits_for, divisors
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
+
+    PARTS = PRODUCT_PARTS
 
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1

@@ -20,7 +20,6 @@ module matvec #(
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int FOLD        = FOLDS > 1 ? $clog2(FOLDS) : 1,
     localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
-    localparam int HALF        = WEIGHT_BITS / 2,
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1,
     // Two rows share a multiplier of 18 x 18 where both products fit: (upper * 2^PRODUCT + lower) * x.
     localparam int PAIRS       = IN_LUTS == 0 && IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
@@ -106,25 +105,25 @@ module matvec #(
     genvar p, s, n;
     generate
         for (s = 0; s < SIMD; s = s + 1) begin : g_column
-            wire [IN_BITS-1:0]       x      = input_q[s*IN_BITS +: IN_BITS];
-            wire                     x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
-            logic signed [IN_BITS:0] factor_q;
-
-            always_ff @(posedge clk) if (move) factor_q <= {x_sign, x};
+            wire [IN_BITS-1:0]      x      = input_q[s*IN_BITS +: IN_BITS];
+            wire                    x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
+            wire signed [IN_BITS:0] factor = {x_sign, x};
 
             for (p = 0; p < PAIRS; p = p + 1) begin : g_pair
-                wire signed [WEIGHT_BITS-1:0]  lower = weight_q[(2*p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [WEIGHT_BITS-1:0]  upper = weight_q[((2*p + 1)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                logic signed [JOINT-1:0]       joint_q;
-                logic signed [JOINT+IN_BITS:0] both_q;
-                wire signed [PRODUCT-1:0]      below = both_q[PRODUCT-1:0];
+                wire signed [WEIGHT_BITS-1:0] lower = weight_q[(2*p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [WEIGHT_BITS-1:0] upper = weight_q[((2*p + 1)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [JOINT-1:0]       joint = (JOINT'(upper) <<< PRODUCT) + JOINT'(lower);
+                wire signed [JOINT+IN_BITS:0] both;
+                wire signed [PRODUCT-1:0]     below = both[PRODUCT-1:0];
                 // A lower product below zero has borrowed one from the upper.
-                wire signed [PRODUCT-1:0]      above = both_q[PRODUCT +: PRODUCT] + PRODUCT'(both_q[PRODUCT-1]);
+                wire signed [PRODUCT-1:0]     above = both[PRODUCT +: PRODUCT] + PRODUCT'(both[PRODUCT-1]);
+
+                multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT)) u_product (
+                    .clk(clk), .move(move), .a(factor), .b(joint), .product(both)
+                );
 
                 always_ff @(posedge clk) begin
                     if (move) begin
-                        joint_q <= (JOINT'(upper) <<< PRODUCT) + JOINT'(lower);
-                        both_q  <= joint_q * factor_q;
                         split_q[(2*p*SIMD + s)*OUT_BITS +: OUT_BITS]       <= OUT_BITS'(below);
                         split_q[((2*p + 1)*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(above);
                     end
@@ -132,28 +131,20 @@ module matvec #(
             end
 
             for (p = 2*PAIRS; p < PE; p = p + 1) begin : g_single
-                logic signed [WEIGHT_BITS-1:0] single_q;
-                logic signed [PRODUCT-1:0]     product, product_q;
+                wire signed [WEIGHT_BITS-1:0] weight = weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                wire signed [PRODUCT-1:0]     single;
 
                 if (IN_LUTS != 0) begin : g_luts
-                    // Half of the weight's bits each; the top one counts negative.
-                    localparam logic signed [IN_BITS:0] NOTHING = 0;
-                    logic signed [IN_BITS+2:0] low, high;
-                    assign low     = (single_q[0] ? factor_q : NOTHING) + (HALF > 1 && single_q[1 % WEIGHT_BITS] ? factor_q <<< 1 : NOTHING);
-                    assign high    = (WEIGHT_BITS - HALF > 1 && single_q[HALF] ? factor_q : NOTHING)
-                                   - (single_q[WEIGHT_BITS-1] ? factor_q <<< (WEIGHT_BITS - HALF - 1) : NOTHING);
-                    assign product = PRODUCT'(low) + (PRODUCT'(high) <<< HALF);
+                    lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
+                        .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
+                    );
                 end else begin : g_multiplier
-                    assign product = single_q * factor_q;
+                    multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
+                        .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
+                    );
                 end
 
-                always_ff @(posedge clk) begin
-                    if (move) begin
-                        single_q  <= weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                        product_q <= product;
-                        split_q[(p*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(product_q);
-                    end
-                end
+                always_ff @(posedge clk) if (move) split_q[(p*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(single);
             end
         end
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from framegate.hls import emit as emission
 from framegate.hls.dataflow import Dataflow, Link
-from framegate.hls.emit import emit, image, image_name, kernel_file, net_name, nets, render_top
+from framegate.hls.emit import emit, hardware, image, image_name, net_name, nets, render_top
 from framegate.hls.kernels import MatVec, Memory, Threshold
 from framegate.hls.schedule import Schedule, schedule
 
@@ -34,7 +34,7 @@ def test_the_folder_holds_what_the_top_needs_and_nothing_else(
 ) -> None:
     complete, _ = design
     target = emit(*design, tmp_path / "rtl")
-    modules = {f"{kernel_file(kernel)}.sv" for kernel in complete.kernels}
+    modules = {path.name for kernel in complete.kernels for path in hardware(kernel)}
     images = {
         image_name(kernel, memory) for kernel in complete.kernels for memory in kernel.instance().memories
     }

@@ -4,12 +4,11 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.hls.emit import image, kernel_file
+from framegate.hls.emit import hardware, image
 from framegate.hls.kernels import Kernel, each_beat
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.compare import compare_words
@@ -100,8 +99,8 @@ def _bench(
 ) -> Bench:
     instance, rtl = kernel.instance(), work / "rtl"
     rtl.mkdir()
-    source = files("framegate.hls.kernels").joinpath(f"{kernel_file(kernel)}.sv")
-    shutil.copyfile(str(source), rtl / f"{kernel_file(kernel)}.sv")
+    for source in hardware(kernel):
+        shutil.copy(source, rtl)
     images = {memory.suffix.upper(): f'"{memory.suffix}.hex"' for memory in instance.memories}
     for memory in instance.memories:
         (rtl / f"{memory.suffix}.hex").write_text(image(memory))
