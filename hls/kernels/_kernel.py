@@ -181,6 +181,20 @@ def block_rams(words: int, bits: int) -> int:
     return min(-(-words // depth) * -(-bits // width) for depth, width in _BLOCK_SHAPES)
 
 
+def ram_slice(words: int, bits: int) -> int:
+    """Bits of each word that a block RAM keeps, so deep that no multiplexer stands behind it; all of them (synthesis
+    then splits as it likes) where that takes more than a third more blocks, or none.
+    """
+    width = next((width for depth, width in _BLOCK_SHAPES if depth >= words), bits)
+    return width if width < bits and 3 * -(-bits // width) <= 4 * block_rams(words, bits) else bits
+
+
+def ram_blocks(words: int, bits: int) -> int:
+    """Block RAMs of a memory that is kept in slices."""
+    width = ram_slice(words, bits)
+    return block_rams(words, bits) if width == bits else -(-bits // width)
+
+
 def lut_product(in_bits: int, weight_bits: int) -> int:
     """LUT4s of a product that is a sum of shifted values: a gated row, and a carry chain, per bit of the weight."""
     return weight_bits * (2 * in_bits + 3)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, ram_blocks, ram_slice, serial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -14,6 +14,7 @@ class Fifo(Stage):
     """Holds up to `depth` beats; a beat is offered at the output three cycles after it is taken."""
 
     REGISTERED_READY: ClassVar[bool] = True
+    PARTS = ("ram",)
     LATENCY = 3
 
     depth: int
@@ -35,7 +36,7 @@ class Fifo(Stage):
 
     def cost(self) -> Cost:
         bits = self.input.beat_bits * self.depth
-        blocks = block_rams(self.depth, self.input.beat_bits)
+        blocks = ram_blocks(self.depth, self.input.beat_bits)
         return Cost(
             lut=120 + (0 if blocks else bits // 8),
             ff=4 * self.depth.bit_length() + 2 * self.input.beat_bits,
@@ -43,4 +44,10 @@ class Fifo(Stage):
         )
 
     def instance(self) -> Instance:
-        return Instance("fifo", {"BITS": self.input.beat_bits, "DEPTH": self.depth})
+        bits = self.input.beat_bits
+        parameters: dict[str, int | str] = {
+            "BITS": bits,
+            "DEPTH": self.depth,
+            "SLICE": ram_slice(self.depth, bits),
+        }
+        return Instance("fifo", parameters)

@@ -4,6 +4,7 @@
 module fifo #(
     parameter int  BITS  = 8,  // bits of a beat
     parameter int  DEPTH = 2,  // beats, >= 1
+    parameter int  SLICE = 8,  // bits of a beat that a block RAM keeps
     localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1,
     localparam int COUNT = $clog2(DEPTH + 1)
 ) (
@@ -16,7 +17,6 @@ module fifo #(
     input  logic            out_ready,
     output logic [BITS-1:0] out_data
 );
-    logic [BITS-1:0]  memory [0:DEPTH-1];
     logic [BITS-1:0]  read_q, data_q;
     logic [ADDR-1:0]  head_q, tail_q;    // next to write, next to read
     logic [COUNT-1:0] held_q, stored_q;  // beats in the FIFO, and in its memory
@@ -32,11 +32,13 @@ module fifo #(
     assign out_valid = valid_q;
     assign out_data  = data_q;
 
-    always_ff @(posedge clk) begin
-        if (push) memory[head_q] <= in_data;
-        if (fetch) read_q <= memory[tail_q];
-        if (move) data_q <= read_q;
-    end
+    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+        .clk(clk),
+        .write(push), .write_address(head_q), .write_data(in_data),
+        .read(fetch), .read_address(tail_q), .read_data(read_q)
+    );
+
+    always_ff @(posedge clk) if (move) data_q <= read_q;
 
     always_ff @(posedge clk) begin
         if (push) head_q <= head_q == ADDR'(DEPTH - 1) ? '0 : head_q + 1'b1;

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Bursts, Cost, Instance, Stage, Timing, block_rams, serial
+from framegate.hls.kernels._kernel import Bursts, Cost, Instance, Stage, Timing, ram_blocks, ram_slice, serial
 from framegate.hls.stream import Stream
 
 _NEVER_WAITS = np.iinfo(np.int64).min // 2
@@ -23,6 +23,7 @@ class Window(Stage):
     """
 
     REGISTERED_READY: ClassVar[bool] = True
+    PARTS = ("ram",)
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -103,7 +104,7 @@ class Window(Stage):
 
     def cost(self) -> Cost:
         bits = self.rows * self.input.width * self.input.channels * self.input.bits
-        blocks = block_rams(self.rows * self.input.width * self.input.beats_per_pixel, self.input.beat_bits)
+        blocks = ram_blocks(self._depth, self.input.beat_bits)
         return Cost(
             lut=270 + (0 if blocks else bits // 8) + self.input.beat_bits,
             ff=120 + self.input.beat_bits,
@@ -129,10 +130,16 @@ class Window(Stage):
             "PAD_VALUE": self.pad_value & ((1 << self.input.bits) - 1),
             "REPEAT": self.repeat,
             "ROWS": self.rows,
+            "SLICE": ram_slice(self._depth, self.input.beat_bits),
         }
         if self.depthwise:
             parameters |= {"REPEAT": self.input.beats_per_pixel, "DEPTHWISE": 1}
         return Instance("window", parameters)
+
+    @property
+    def _depth(self) -> int:
+        """Beats of the line buffer."""
+        return self.rows * self.input.width * self.input.beats_per_pixel
 
     def _out_shape(self) -> tuple[int, int]:
         top, left, bottom, right = self.padding

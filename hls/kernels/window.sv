@@ -19,6 +19,7 @@ module window #(
     parameter int  REPEAT     = 1,  // times each output pixel is sent; BEATS if DEPTHWISE
     parameter int  DEPTHWISE  = 0,  // 1: one beat of each pixel after the other, instead of all beats of a pixel
     parameter int  ROWS       = 4,  // >= KERNEL_H
+    parameter int  SLICE      = 16, // bits of a beat that a block RAM keeps
     localparam int BEAT_BITS  = LANES * BITS,
     localparam int ROW        = WIDTH * BEATS,     // beats of an input row
     localparam int DEPTH      = ROWS * ROW,
@@ -45,9 +46,8 @@ module window #(
     input  logic                 out_ready,
     output logic [BEAT_BITS-1:0] out_data
 );
-    logic [BEAT_BITS-1:0] memory [0:DEPTH-1];
-    logic                 pixel_in;  // the last beat of a pixel is taken
-    logic                 has_room, enough;
+    logic pixel_in;  // the last beat of a pixel is taken
+    logic has_room, enough;
 
     // ------------------------------------------------------------------------------------------------- writer
     logic [ADDR-1:0]     write_q;
@@ -58,8 +58,6 @@ module window #(
     assign in_ready = has_room;
     assign take     = in_valid && has_room;
     assign pixel_in = take && last_part_q;
-
-    always_ff @(posedge clk) if (take) memory[write_q] <= in_data;
 
     always_ff @(posedge clk) begin
         if (take) begin
@@ -256,9 +254,14 @@ module window #(
     // ------------------------------------------------------------------------------------------------- output
     logic [BEAT_BITS-1:0] data_q;
 
+    ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+        .clk(clk),
+        .write(take), .write_address(write_q), .write_data(in_data),
+        .read(move), .read_address(address), .read_data(data_q)
+    );
+
     always_ff @(posedge clk) begin
         if (move) begin
-            data_q    <= memory[address];
             outside_q <= outside;
             valid_q   <= enough;
         end

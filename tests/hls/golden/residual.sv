@@ -122,7 +122,7 @@ module framegate (
 
     // 8x8x3 uint8, 1 lane -> 4x4x27 uint8, 1 lane
     window #(
-        .LANES(1), .BITS(8), .BEATS(3), .HEIGHT(8), .WIDTH(8), .OUT_HEIGHT(4), .OUT_WIDTH(4), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(1), .ROWS(5)
+        .LANES(1), .BITS(8), .BEATS(3), .HEIGHT(8), .WIDTH(8), .OUT_HEIGHT(4), .OUT_WIDTH(4), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(1), .ROWS(5), .SLICE(8)
     ) u_stem_window (
         .clk(clk), .rst(reset),
         .in_valid(stem_window_width_valid), .in_ready(stem_window_width_ready), .in_data(stem_window_width_data),
@@ -177,7 +177,7 @@ module framegate (
 
     // 4x4x8 uint4, 1 lane -> 4x4x8 uint4, 1 lane
     fifo #(
-        .BITS(4), .DEPTH(37)
+        .BITS(4), .DEPTH(37), .SLICE(4)
     ) u_stage1_shift_fifo (
         .clk(clk), .rst(reset),
         .in_valid(stage1_shift_width_valid), .in_ready(stage1_shift_width_ready), .in_data(stage1_shift_width_data),
@@ -204,7 +204,7 @@ module framegate (
 
     // 4x4x8 uint4, 4 lanes -> 4x4x8 uint4, 4 lanes
     fifo #(
-        .BITS(16), .DEPTH(7)
+        .BITS(16), .DEPTH(7), .SLICE(16)
     ) u_stage1_conv1_window_fifo (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_window_width_valid), .in_ready(stage1_conv1_window_width_ready), .in_data(stage1_conv1_window_width_data),
@@ -213,7 +213,7 @@ module framegate (
 
     // 4x4x8 uint4, 4 lanes -> 2x2x72 uint4, 4 lanes
     window #(
-        .LANES(4), .BITS(4), .BEATS(2), .HEIGHT(4), .WIDTH(4), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(4), .ROWS(5)
+        .LANES(4), .BITS(4), .BEATS(2), .HEIGHT(4), .WIDTH(4), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(4), .ROWS(5), .SLICE(16)
     ) u_stage1_conv1_window (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_window_fifo_valid), .in_ready(stage1_conv1_window_fifo_ready), .in_data(stage1_conv1_window_fifo_data),
@@ -258,7 +258,7 @@ module framegate (
 
     // 2x2x8 uint4, 4 lanes -> 2x2x72 uint4, 4 lanes
     window #(
-        .LANES(4), .BITS(4), .BEATS(2), .HEIGHT(2), .WIDTH(2), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(1), .STRIDE_W(1), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(4), .ROWS(4)
+        .LANES(4), .BITS(4), .BEATS(2), .HEIGHT(2), .WIDTH(2), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(1), .STRIDE_W(1), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(4), .ROWS(4), .SLICE(16)
     ) u_stage1_conv2_window (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv2_window_width_valid), .in_ready(stage1_conv2_window_width_ready), .in_data(stage1_conv2_window_width_data),
@@ -312,7 +312,7 @@ module framegate (
 
     // 4x4x8 uint4, 1 lane -> 2x2x8 uint4, 1 lane
     window #(
-        .LANES(1), .BITS(4), .BEATS(8), .HEIGHT(4), .WIDTH(4), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(1), .KERNEL_W(1), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(0), .PAD_LEFT(0), .PAD_VALUE(0), .REPEAT(8), .ROWS(3)
+        .LANES(1), .BITS(4), .BEATS(8), .HEIGHT(4), .WIDTH(4), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(1), .KERNEL_W(1), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(0), .PAD_LEFT(0), .PAD_VALUE(0), .REPEAT(8), .ROWS(3), .SLICE(4)
     ) u_stage1_short_window (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_window_width_valid), .in_ready(stage1_short_window_width_ready), .in_data(stage1_short_window_width_data),
@@ -357,7 +357,7 @@ module framegate (
 
     // 2x2x8 int4, 1 lane -> 2x2x8 int4, 1 lane
     fifo #(
-        .BITS(4), .DEPTH(77)
+        .BITS(4), .DEPTH(77), .SLICE(4)
     ) u_stage1_add_right_fifo (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_act_valid), .in_ready(stage1_short_act_ready), .in_data(stage1_short_act_data),
@@ -394,7 +394,7 @@ module framegate (
 
     // 1x1x8 uint6, 1 lane -> 1x1x8 uint6, 1 lane
     window #(
-        .LANES(1), .BITS(6), .BEATS(8), .HEIGHT(1), .WIDTH(1), .OUT_HEIGHT(1), .OUT_WIDTH(1), .KERNEL_H(1), .KERNEL_W(1), .STRIDE_H(1), .STRIDE_W(1), .PAD_TOP(0), .PAD_LEFT(0), .PAD_VALUE(0), .REPEAT(3), .ROWS(2)
+        .LANES(1), .BITS(6), .BEATS(8), .HEIGHT(1), .WIDTH(1), .OUT_HEIGHT(1), .OUT_WIDTH(1), .KERNEL_H(1), .KERNEL_W(1), .STRIDE_H(1), .STRIDE_W(1), .PAD_TOP(0), .PAD_LEFT(0), .PAD_VALUE(0), .REPEAT(3), .ROWS(2), .SLICE(6)
     ) u_head_window (
         .clk(clk), .rst(reset),
         .in_valid(pool_valid), .in_ready(pool_ready), .in_data(pool_data),
