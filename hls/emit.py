@@ -2,7 +2,7 @@
 """Emission: one top module with AXI4-Stream ports, the kernels' SystemVerilog and the memory images."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -112,7 +112,20 @@ def hardware(kernel: Kernel) -> list[Path]:
 
 def image_name(kernel: Kernel, memory: Memory) -> str:
     """File name of a memory image."""
-    return f"{kernel.name}_{memory.suffix}.hex"
+    return f"{kernel.name}_{file_name(memory)}"
+
+
+def file_name(memory: Memory) -> str:
+    """File name of a memory image, behind its kernel's."""
+    return f"{memory.suffix}{'' if memory.bank is None else memory.bank}.hex"
+
+
+def image_parameters(memories: Iterable[Memory], prefix: str) -> dict[str, str]:
+    """The parameters that name a kernel's memory images: a file, or what the files of all banks begin with."""
+    return {
+        memory.suffix.upper(): f'"{prefix}{memory.suffix if memory.bank is not None else file_name(memory)}"'
+        for memory in memories
+    }
 
 
 def image(memory: Memory) -> str:
@@ -123,10 +136,8 @@ def image(memory: Memory) -> str:
 
 def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
     instance = kernel.instance()
-    parameters = [f".{name}({value})" for name, value in instance.parameters.items()]
-    parameters += [
-        f'.{memory.suffix.upper()}("{image_name(kernel, memory)}")' for memory in instance.memories
-    ]
+    images = image_parameters(instance.memories, f"{kernel.name}_")
+    parameters = [f".{name}({value})" for name, value in (instance.parameters | images).items()]
     ports = [net_name(dataflow, link) for link in dataflow.links_into(kernel.name)]
     ports += [net_name(dataflow, Link(kernel.name, port, "", 0)) for port in range(len(kernel.outputs))]
     pins = [

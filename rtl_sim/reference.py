@@ -3,14 +3,30 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.kernels import Decide, Depthwise, Kernel, MatVec, Skid, Window
+from framegate.hls.kernels import (
+    Decide,
+    Depthwise,
+    Fifo,
+    Fork,
+    Kernel,
+    MatVec,
+    Pace,
+    Shift,
+    Skid,
+    Threshold,
+    Width,
+    Window,
+)
+from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-_BATCH = 8  # clips whose activations stay in the processor's caches
+_MOVES = Fifo | Fork | Pace | Shift | Skid | Width  # values as they are, of any type
+_BATCH = 4  # clips whose activations stay in the processor's caches
 
 
 def outputs(dataflow: Dataflow, pixels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -60,7 +76,11 @@ def _last_before(name: str, dataflow: Dataflow, pixels: np.ndarray) -> np.ndarra
             return values[0]
         if isinstance(kernel, MatVec | Depthwise) and kernel.name in windows:
             return _convolve(windows[kernel.name], kernel, values[0])
-        return kernel.reference(*values)
+        if isinstance(kernel, Threshold):
+            return kernel.narrow(values[0])
+        if isinstance(kernel, _MOVES):
+            return kernel.reference(*values)
+        return kernel.reference(*(value.astype(np.int32, copy=False) for value in values))
 
     return next(value for made, value in _execute(dataflow, pixels, step) if made == name)
 
@@ -84,15 +104,62 @@ def _reader(dataflow: Dataflow, kernel: Kernel) -> Kernel:
 
 
 def _convolve(window: Window, product: MatVec | Depthwise, values: np.ndarray) -> np.ndarray:
-    """The product of the window of `values` (clips, T, H, W, C), on the same exact type as the product alone."""
-    exact = product.exact_type
+    """The product of the window of `values` (clips, T, H, W, C): the same integers as the two alone, sooner."""
+    if window.kernel == (1, 1) and not any(window.padding) and isinstance(product, MatVec):
+        picked = values[:, :, :: window.stride[0], :: window.stride[1]]
+        return product.reference(picked)
     top, left, bottom, right = window.padding
-    images = torch.from_numpy(values.astype(exact)).flatten(0, 1).permute(0, 3, 1, 2)
+    images = torch.from_numpy(values).flatten(0, 1).permute(0, 3, 1, 2)
     if any(window.padding):
         images = pad(images, (left, right, top, bottom), value=window.pad_value)
-    filters = product.weights.reshape(len(product.weights), *window.kernel, -1).astype(exact)
-    groups = product.channels if isinstance(product, Depthwise) else 1
-    weights = torch.from_numpy(filters).permute(0, 3, 1, 2)
-    sums = conv2d(images, weights, stride=window.stride, groups=groups)
+    sums = (_bytes if _fits_bytes(window, product) else _floats)(window, product, images)
     integers = sums.permute(0, 2, 3, 1).to(torch.int32).unflatten(0, values.shape[:2]).numpy()
     return product.started(integers) if isinstance(product, MatVec) else integers
+
+
+def _floats(window: Window, product: MatVec | Depthwise, images: Tensor) -> Tensor:
+    """The convolution on the float type that holds every partial sum of it exactly."""
+    exact = torch.float32 if product.exact_type is np.float32 else torch.float64
+    groups = product.channels if isinstance(product, Depthwise) else 1
+    return conv2d(images.to(exact), _filters(window, product).to(exact), stride=window.stride, groups=groups)
+
+
+def _fits_bytes(window: Window, product: MatVec | Depthwise) -> bool:
+    """Whether a processor's multiplications of bytes are exact: unsigned by signed ones, two of them in 16 bits."""
+    return (
+        isinstance(product, MatVec)
+        and hasattr(torch.ops.onednn, "qconv2d_pointwise")
+        and not window.input.signed
+        and window.input.high < 1 << 8
+        and 2 * window.input.high * int(np.abs(product.weights).max()) < 1 << 15
+        and product.exact_type is np.float32
+    )
+
+
+def _bytes(window: Window, product: MatVec | Depthwise, images: Tensor) -> Tensor:
+    """The convolution by oneDNN's instructions for bytes, which sum up in 32 bits; four times as fast as floats."""
+    scales, filters = _packed(window, product)
+    one, zero, stride = 1.0, 0, list(window.stride)
+    return torch.ops.onednn.qconv2d_pointwise(
+        images.to(torch.uint8), one, zero, filters, scales, None, None, stride, _NO_PADDING, _DENSE, 1,
+        one, zero, torch.float32, "none", [], "",
+    )  # fmt: skip
+
+
+_NO_PADDING, _DENSE = [0, 0], [1, 1]
+
+
+@lru_cache(maxsize=256)
+def _packed(window: Window, product: MatVec | Depthwise) -> tuple[Tensor, Tensor]:
+    """Scales of 1, and the filters as oneDNN wants to have them."""
+    scales, filters = torch.ones(len(product.weights)), _filters(window, product).to(torch.int8)
+    stride = list(window.stride)
+    return scales, torch.ops.onednn.qconv_prepack(
+        filters, scales, 1.0, 0, stride, _NO_PADDING, _DENSE, 1, None
+    )
+
+
+def _filters(window: Window, product: MatVec | Depthwise) -> Tensor:
+    """The weights as torch has them: (rows, channels, kernel_h, kernel_w)."""
+    filters = product.weights.reshape(len(product.weights), *window.kernel, -1)
+    return torch.from_numpy(filters).permute(0, 3, 1, 2)

@@ -16,9 +16,10 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.tools import require_simulator
+from framegate.rtl_sim import fast
 from jinja2 import Environment, StrictUndefined
 
-Simulator = Literal["verilator", "icarus"]
+Simulator = Literal["verilator", "icarus", "fast"]  # fast: Verilator with a clock in C++ instead of cocotb
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 ALWAYS = np.ones(1, dtype=bool)
 _PERIOD = 256  # cycles after which a sink's pattern repeats
@@ -81,23 +82,18 @@ class Bench:
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
         harness = [_harness() / name for name in ("source.sv", "sink.sv", "probe.sv")]
         sources: list[Any] = [*harness, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
-        arguments = ["-g2012"]
-        if self.simulator == "verilator":
-            sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
-            arguments = [
-                "--no-public-flat-rw",
-                "--no-timing",
-                "-Wno-fatal",
-                "-Wno-lint",
-                "-O3",
-                "-CFLAGS",
-                "-O1",
-            ]
         log = self.work / "build.log"
         with (
             _tools(self.simulator),
             _named_failure(log, f"{self.module} does not compile with {self.simulator}"),
         ):
+            if self.simulator == "fast":
+                fast.build(sources, self.work / self.simulator, log)
+                return
+            arguments = ["-g2012"]
+            if self.simulator == "verilator":
+                sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
+                arguments = ["--no-public-flat-rw", *fast.VERILATOR, "-CFLAGS", "-O1"]
             get_runner(self.simulator).build(
                 sources=sources,
                 hdl_toplevel="bench",
@@ -126,6 +122,9 @@ class Bench:
         log, results = self.work / "run.log", self.work / "results.xml"
         results.unlink(missing_ok=True)
         with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
+            if self.simulator == "fast":
+                fast.run(self.work / self.simulator, self.work, limit, linger, log)
+                return self._recordings()
             get_runner(self.simulator).test(
                 test_module="framegate.rtl_sim.drive",
                 hdl_toplevel="bench",
@@ -139,6 +138,9 @@ class Bench:
             )
         if not results.is_file() or get_results(results)[1]:
             raise FramegateError(f"{self.module} in {self.simulator}: {_reason(log)} (log: {log})")
+        return self._recordings()
+
+    def _recordings(self) -> dict[str, "Recording"]:
         return {port.name: _recording(self.work / f"{port.name}.txt") for port in self._recorded()}
 
     def _recorded(self) -> Iterator[Source | Sink | Tap]:
@@ -192,7 +194,7 @@ def _recording(source: Path) -> Recording:
 def _tools(simulator: Simulator) -> Iterator[None]:
     """The simulator's environment while cocotb's runner, which knows only the process's own, builds or runs."""
     kept = dict(os.environ)
-    os.environ.update(require_simulator(simulator).environment)
+    os.environ.update(require_simulator("icarus" if simulator == "icarus" else "verilator").environment)
     try:
         yield
     finally:

@@ -65,11 +65,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory image: one word per address, written as hexadecimal to `<kernel>_<suffix>.hex`."""
+    """A memory image: one word per address, written as hexadecimal to `<kernel>_<suffix><bank>.hex`."""
 
     suffix: str
     words: list[int]
     bits: int
+    bank: int | None = None  # of those that rom.sv keeps
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,26 @@ def block_rams(words: int, bits: int) -> int:
     if words <= 64 or words * bits <= 1024:
         return 0
     return min(-(-words // depth) * -(-bits // width) for depth, width in _BLOCK_SHAPES)
+
+
+MOST_BANKS = 8  # of a ROM
+
+
+def rom_bank(words: int, bits: int) -> int:
+    """Words of each bank of a ROM, so few that one block RAM is as deep, for the fewest blocks; all of them where
+    those are in LUTs or too many.
+    """
+    shapes = [(depth, width) for depth, width in _BLOCK_SHAPES if depth * MOST_BANKS >= words]
+    if not block_rams(words, bits) or not shapes:
+        return words
+    depth, _ = min(shapes, key=lambda shape: (-(-words // shape[0]) * -(-bits // shape[1]), -shape[0]))
+    return min(depth, words)
+
+
+def banked(suffix: str, words: list[int], bits: int, bank: int) -> list[Memory]:
+    """The memory images of a ROM's banks."""
+    starts = range(0, len(words), bank)
+    return [Memory(suffix, words[start : start + bank], bits, place) for place, start in enumerate(starts)]
 
 
 def ram_slice(words: int, bits: int) -> int:

@@ -15,11 +15,13 @@ from framegate.hls.kernels._kernel import (
     Stage,
     Timing,
     accumulator_bounds,
+    banked,
     block_rams,
     check_multiply,
     every,
     lut_product,
     pack,
+    rom_bank,
     taken_at_once,
     weight_bits,
 )
@@ -30,7 +32,7 @@ from framegate.hls.stream import Stream, bits_for, divisors
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
-    PARTS = PRODUCT_PARTS
+    PARTS = (*PRODUCT_PARTS, "rom")
 
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1
@@ -65,8 +67,8 @@ class MatVec(Stage):
 
     @property
     def latency(self) -> int:
-        """Registers: fetch, operands, factors, products, split, additions of four, accumulator."""
-        return 6 + self._levels
+        """Registers: fetch, perhaps bank, operands, factors, products, split, additions of four, accumulator."""
+        return 6 + int(self._bank < self._words_stored) + self._levels
 
     @property
     def multipliers(self) -> int:
@@ -151,8 +153,9 @@ class MatVec(Stage):
             "WEIGHT_BITS": self.weight_bits,
             "OUT_BITS": self.outputs[0].bits,
             "IN_LUTS": int(self.multiply == "lut"),
+            "BANK": self._bank,
         }
-        memories = [Memory("weights", self._words(), self._word_bits())]
+        memories = banked("weights", self._words(), self._word_bits(), self._bank)
         if self.bias is not None:
             parameters["BIASED"] = 1
             out = self.outputs[0].bits
@@ -164,6 +167,15 @@ class MatVec(Stage):
     def _start(self) -> np.ndarray:
         """What each row's sum starts from."""
         return np.zeros(self.rows, dtype=np.int64) if self.bias is None else self.bias
+
+    @property
+    def _words_stored(self) -> int:
+        return self.weights.size // (self.pe * self.simd)
+
+    @property
+    def _bank(self) -> int:
+        """Words of each bank of weights."""
+        return rom_bank(self._words_stored, self._word_bits())
 
     @property
     def _levels(self) -> int:

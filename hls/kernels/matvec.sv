@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency
-// 6 + LEVELS: fetch, operands, factors, products, split, LEVELS of additions of four, accumulator.
+// 6 + BANKED + LEVELS: fetch, where weights are banked one more, operands, factors, products, split, LEVELS of additions
+// of four, accumulator.
 // Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s; word FOLD of BIAS, what
 // lane p starts from at field p.
 module matvec #(
@@ -14,7 +15,8 @@ module matvec #(
     parameter int  OUT_BITS    = 16,  // holds every accumulator, two's complement
     parameter int  BIASED      = 0,   // 1: sums start from BIAS, not from 0
     parameter int  IN_LUTS     = 0,   // 1: products are sums of shifted activations, without multipliers; WEIGHT_BITS <= 4
-    parameter      WEIGHTS     = "weights.hex",
+    parameter int  BANK        = 64,  // words of a bank of weights, see rom.sv
+    parameter      WEIGHTS     = "weights",
     parameter      BIAS        = "bias.hex",
     localparam int WORDS       = STEPS * FOLDS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
@@ -25,7 +27,8 @@ module matvec #(
     localparam int PAIRS       = IN_LUTS == 0 && IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
     localparam int JOINT       = PRODUCT + WEIGHT_BITS + 1,  // bits of both weights in one
     localparam int LEVELS      = ($clog2(SIMD) + 1) / 2,
-    localparam int STAGES      = 5 + LEVELS  // before the accumulator
+    localparam int BANKED      = BANK < WORDS ? 1 : 0,
+    localparam int STAGES      = 5 + BANKED + LEVELS  // before the accumulator
 ) (
     input  logic                    clk,
     input  logic                    rst,
@@ -36,16 +39,13 @@ module matvec #(
     input  logic                    out_ready,
     output logic [PE*OUT_BITS-1:0]  out_data
 );
-    logic [PE*SIMD*WEIGHT_BITS-1:0] memory [0:WORDS-1];
-    initial $readmemh(WEIGHTS, memory);
-
     logic                           move;  // the whole pipeline advances
     logic [ADDR-1:0]                word_q;
     logic [STEP-1:0]                step_q;
     logic                           first, last;
     logic [STAGES-1:0]              valid_q, first_q, last_q;
-    logic [SIMD*IN_BITS-1:0]        fetch_q, input_q;
-    logic [PE*SIMD*WEIGHT_BITS-1:0] word_out_q, weight_q;  // a block RAM is slow: its output has a register
+    logic [SIMD*IN_BITS-1:0]        fetch_q, bank_q, input_q;
+    logic [PE*SIMD*WEIGHT_BITS-1:0] word, weight_q;  // a block RAM is slow: its output has a register
     logic                           out_valid_q;
 
     assign move      = out_ready || !out_valid_q;
@@ -56,12 +56,16 @@ module matvec #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            word_out_q <= memory[word_q];
-            fetch_q    <= in_data;
-            weight_q   <= word_out_q;
-            input_q    <= fetch_q;
+            fetch_q  <= in_data;
+            bank_q   <= fetch_q;
+            input_q  <= BANKED != 0 ? bank_q : fetch_q;
+            weight_q <= word;
         end
     end
+
+    rom #(.WORDS(WORDS), .BITS(PE*SIMD*WEIGHT_BITS), .ADDR(ADDR), .BANK(BANK), .IMAGE(WEIGHTS)) u_weights (
+        .clk(clk), .move(move), .address(word_q), .word(word)
+    );
 
     always_ff @(posedge clk) begin
         if (move) begin

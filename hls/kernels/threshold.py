@@ -35,9 +35,13 @@ class Threshold(Stage):
         return (replace(self.input, bits=self.bits, signed=self.base < 0),)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
+        return self.narrow(values[0]).astype(np.int32)
+
+    def narrow(self, values: np.ndarray) -> np.ndarray:
+        """The reference as integers of the fewest bytes."""
         low, high = self._span
-        rows = np.arange(len(self._table)) * self._table.shape[1] - low
-        return np.take(self._table.reshape(-1), np.clip(values[0], low, high) + rows)
+        rows = np.arange(len(self._table), dtype=np.int32) * np.int32(self._table.shape[1]) - np.int32(low)
+        return np.take(self._table.reshape(-1), np.clip(values, low, high) + rows)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
@@ -72,6 +76,11 @@ class Threshold(Stage):
         return np.clip(self.thresholds, self.input.low, self.input.high + 1)
 
     @property
+    def _ends(self) -> tuple[int, int]:
+        """The smallest and the largest output."""
+        return self.base, self.base + self.thresholds.shape[1]
+
+    @property
     def _span(self) -> tuple[int, int]:
         """Below the first value and from the second on the output is that of these two."""
         return int(self._reachable.min()) - 1, int(self._reachable.max())
@@ -83,7 +92,8 @@ class Threshold(Stage):
         steps = np.zeros((len(self.thresholds), high - low + 1), dtype=np.int32)
         for row, thresholds in zip(steps, self._reachable, strict=True):
             np.add.at(row, thresholds - low, 1)
-        return np.cumsum(steps, axis=1, dtype=np.int32) + np.int32(self.base)
+        table = np.cumsum(steps, axis=1, dtype=np.int32) + np.int32(self.base)
+        return table.astype(np.result_type(*(np.min_scalar_type(int(end)) for end in self._ends)))
 
     @cached_property
     def _slow(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from framegate.hls import emit as emission
 from framegate.hls.dataflow import Dataflow, Link
-from framegate.hls.emit import emit, hardware, image, image_name, net_name, nets, render_top
+from framegate.hls.emit import emit, hardware, image, image_name, image_parameters, net_name, nets, render_top
 from framegate.hls.kernels import MatVec, Memory, Threshold
 from framegate.hls.schedule import Schedule, schedule
 
@@ -40,7 +40,9 @@ def test_the_folder_holds_what_the_top_needs_and_nothing_else(
     }
     assert {path.name for path in target.iterdir()} == {"framegate.sv", *modules, *images}
     top = (target / "framegate.sv").read_text()
-    assert all(f'("{name}")' in top for name in images)
+    for kernel in complete.kernels:
+        named = image_parameters(kernel.instance().memories, f"{kernel.name}_")
+        assert all(f".{parameter}({value})" in top for parameter, value in named.items())
 
 
 def test_weights_are_in_the_images(design: tuple[Dataflow, Schedule], tmp_path: Path) -> None:
@@ -48,7 +50,8 @@ def test_weights_are_in_the_images(design: tuple[Dataflow, Schedule], tmp_path: 
     for kernel in design[0].kernels:
         if not isinstance(kernel, MatVec):
             continue
-        words = [int(word, 16) for word in (target / f"{kernel.name}_weights.hex").read_text().split()]
+        banks = sorted(target.glob(f"{kernel.name}_weights?.hex"))
+        words = [int(word, 16) for bank in banks for word in bank.read_text().split()]
         pe, simd, bits = kernel.pe, kernel.simd, kernel.weight_bits
         steps = kernel.weights.shape[1] // simd
         assert len(words) == kernel.weights.size // (pe * simd)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.hls.emit import hardware, image
+from framegate.hls.emit import file_name, hardware, image, image_parameters
 from framegate.hls.kernels import Kernel, each_beat
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.compare import compare_words
@@ -101,9 +101,9 @@ def _bench(
     rtl.mkdir()
     for source in hardware(kernel):
         shutil.copy(source, rtl)
-    images = {memory.suffix.upper(): f'"{memory.suffix}.hex"' for memory in instance.memories}
+    images = image_parameters(instance.memories, "")
     for memory in instance.memories:
-        (rtl / f"{memory.suffix}.hex").write_text(image(memory))
+        (rtl / file_name(memory)).write_text(image(memory))
     taken, driven = kernel.ports[: len(values)], kernel.ports[len(values) :]
     return Bench(
         module=instance.module,

@@ -48,6 +48,7 @@ CASES = {
     "bias-serial": biased(matvec(3, 1, 1)),
     "bias-one-step": biased(matvec(4, 1, 6)),
     "bias-parallel": biased(matvec(4, 4, 6), limit=3000),
+    "banks": matvec(100, 2, 4, channels=120, height=1, width=2),
     "luts-4bit-signed": replace(matvec(6, 3, 2, bits=4, signed=True), multiply="lut"),
     "luts-8bit-activations": replace(matvec(4, 2, 3, bits=8), multiply="lut"),
     "luts-3bit": replace(matvec(5, 1, 2, weight_bits=3, bits=3, signed=True), multiply="lut"),
@@ -63,6 +64,13 @@ def test_values_and_cycles(kernel: MatVec, tmp_path: Path, icarus: Simulator) ->
 @pytest.mark.parametrize("name", ["signed-8bit", "bias"])
 def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
     check_kernel(CASES[name], tmp_path, simulator="verilator")
+
+
+def test_deep_weights_are_in_banks_as_deep_as_a_block_ram() -> None:
+    words = [len(memory.words) for memory in CASES["banks"].instance().memories]
+    assert words == [512, 512, 476]
+    assert CASES["banks"].latency == 6 + 1 + 1
+    assert len(CASES["pe2-simd2"].instance().memories) == 1
 
 
 def test_luts_for_wide_weights_are_refused() -> None:
