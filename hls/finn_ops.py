@@ -17,6 +17,7 @@ from finn.custom_op.fpgadataflow.rtl import register_custom_op
 from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
 from finn.custom_op.fpgadataflow.vectorvectoractivation import VVAU as StockVVAU  # noqa: N811  FINN's name
 from framegate.hls import kernels
+from framegate.hls.emit import hardware
 from framegate.hls.pool_ops import ChannelMax, SumPool
 from framegate.hls.stream import Stream, bits_for
 from onnx import GraphProto, NodeProto
@@ -219,14 +220,16 @@ class FrameGather_rtl(FrameGather, RTLBackend):  # noqa: N801  FINN finds the va
         top = self.get_verilog_top_module_name()
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         self.set_nodeattr("gen_top_module", top)
-        shutil.copy(Path(kernels.__file__).with_name(self._kernel_file()), folder)
+        for source in hardware(self.kernel()):
+            shutil.copy(source, folder)
         (folder / f"{top}.v").write_text(self._wrapper(top))
         self.set_nodeattr("ipgen_path", str(folder))
         self.set_nodeattr("ip_path", str(folder))
 
     def get_rtl_file_list(self, abspath: bool = False) -> list[str]:
         """The files that `generate_hdl` wrote, the kernel first."""
-        names = [self._kernel_file(), f"{self.get_nodeattr('gen_top_module')}.v"]
+        sources = [path.name for path in hardware(self.kernel())]
+        names = [*sources, f"{self.get_nodeattr('gen_top_module')}.v"]
         folder = Path(self.get_nodeattr("code_gen_dir_ipgen"))
         return [str(folder / name) for name in names] if abspath else names
 
@@ -240,9 +243,6 @@ class FrameGather_rtl(FrameGather, RTLBackend):  # noqa: N801  FINN finds the va
         """Python by default, FINN's RTL simulation when `exec_mode` asks for it."""
         base = RTLBackend if self.get_nodeattr("exec_mode") == "rtlsim" else FrameGather
         base.execute_node(self, context, graph)
-
-    def _kernel_file(self) -> str:
-        return f"{self.kernel().instance().module}.sv"
 
     def _wrapper(self, top: str) -> str:
         instance = self.kernel().instance()

@@ -7,7 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, fields16, serial
+from framegate.hls.kernels._kernel import (
+    Cost,
+    Instance,
+    Stage,
+    Timing,
+    fields16,
+    ram_blocks,
+    ram_slice,
+    serial,
+)
 from framegate.hls.kernels.shift import Shift, tiles
 from framegate.hls.stream import Stream
 
@@ -25,6 +34,7 @@ class FrameGather(Stage):
     """
 
     REGISTERED_READY: ClassVar[bool] = True
+    PARTS = ("ram",)
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
     stride_t: int = 1
@@ -145,7 +155,7 @@ class FrameGather(Stage):
         return np.tile((since >= 0) & (since % self.stride_t == 0) & (since <= last - self.lookahead), clips)
 
     def cost(self) -> Cost:
-        bits, blocks = self.input.beat_bits, block_rams(self._depth, self.input.beat_bits)
+        bits, blocks = self.input.beat_bits, ram_blocks(self._depth, self.input.beat_bits)
         memory = 0 if blocks else self._depth * bits // 8
         return Cost(lut=160 + 8 * len(self.groups) + bits + memory, ff=90 + bits, bram=blocks)
 
@@ -163,6 +173,7 @@ class FrameGather(Stage):
             "ENDLESS": int(self.endless),
             "PAUSE": self.pause,
             "KEPT": self.kept,
+            "SLICE": ram_slice(self._depth, self.input.beat_bits),
             "TAPS": len(self.groups),
             "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),
             "COUNT": fields16([(end - begin) // lanes for begin, end, _ in self.groups]),

@@ -13,6 +13,7 @@ module frame_gather #(
     parameter int ENDLESS   = 0,  // 1: no clips; every frame is followed by the next for ever (LOOKAHEAD = 0)
     parameter int PAUSE     = 0,  // cycles of rest behind a pixel that was sent, for a reader that is slower
     parameter int KEPT      = 2,  // frames before the newest that a tap reads
+    parameter int SLICE     = 8,  // bits of a beat that a block RAM keeps
     parameter int TAPS      = 3,
     // per tap, 16 bits each: first beat inside a pixel, number of beats, frames behind the newest one
     parameter logic [16*TAPS-1:0] FIRST = '0,
@@ -38,8 +39,7 @@ module frame_gather #(
     input  logic            out_ready,
     output logic [BITS-1:0] out_data
 );
-    logic [BITS-1:0] memory [0:DEPTH-1];
-    logic [1:0]      ahead_q;  // pixels written and not yet read to their end: 0 … 2
+    logic [1:0] ahead_q;  // pixels written and not yet read to their end: 0 … 2
 
     // ------------------------------------------------------------------------------------------------- writer
     // Behind the last frame of a clip, frames pass that nothing is written for, a pixel per cycle.
@@ -55,8 +55,6 @@ module frame_gather #(
     assign take      = in_valid && in_ready;
     assign pixel_in  = free && flush || take && part_q == BEAT'(BEATS - 1);
     assign end_write = pixel_in && write_pixel_q == PIXEL'(PIXELS - 1);
-
-    always_ff @(posedge clk) if (take) memory[write_q + ADDR'(part_q)] <= in_data;
 
     always_ff @(posedge clk) begin
         if (take) part_q <= pixel_in ? '0 : part_q + 1'b1;
@@ -142,9 +140,14 @@ module frame_gather #(
     assign place   = $signed((ADDR+2)'(read_q)) + $signed((ADDR+2)'(first)) + $signed((ADDR+2)'(beat_q)) - behind;
     assign address = ADDR'(place < 0 ? place + $signed((ADDR+2)'(DEPTH)) : place);
 
+    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+        .clk(clk),
+        .write(take), .write_address(write_q + ADDR'(part_q)), .write_data(in_data),
+        .read(room), .read_address(address), .read_data(data_q)
+    );
+
     always_ff @(posedge clk) begin
         if (room) begin
-            data_q  <= memory[address];
             alive_q <= alive;
             valid_q <= enough && emits;
         end

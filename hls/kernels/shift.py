@@ -6,7 +6,16 @@ from math import gcd
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, block_rams, fields16, serial
+from framegate.hls.kernels._kernel import (
+    Cost,
+    Instance,
+    Stage,
+    Timing,
+    fields16,
+    ram_blocks,
+    ram_slice,
+    serial,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -16,6 +25,8 @@ class Shift(Stage):
     The groups tile the channels in order. Lin et al., TSM, ICCV 2019. Endless, there are no clips: frame numbers run
     on from clip to clip, and no group looks ahead.
     """
+
+    PARTS = ("ram",)
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
     endless: bool = False
@@ -71,9 +82,7 @@ class Shift(Stage):
         return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + 1)
 
     def cost(self) -> Cost:
-        lanes, pixels = self.input.lanes, self.input.pixels
-        depths = [(end - begin) // lanes * pixels * self._delay(offset) for begin, end, offset in self.groups]
-        blocks = sum(block_rams(depth, self.input.beat_bits) for depth in depths)
+        blocks = sum(ram_blocks(depth, self.input.beat_bits) for depth in self._depths())
         return Cost(lut=30 * len(self.groups), ff=20 * len(self.groups), bram=blocks)
 
     def instance(self) -> Instance:
@@ -90,8 +99,14 @@ class Shift(Stage):
             "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),
             "LAST": fields16([end // lanes - 1 for _, end, _ in self.groups]),
             "DELAY": fields16([self._delay(offset) for _, _, offset in self.groups]),
+            "SLICES": fields16([ram_slice(depth, self.input.beat_bits) for depth in self._depths()]),
         }
         return Instance("shift", parameters)
+
+    def _depths(self) -> list[int]:
+        """Beats that each group keeps."""
+        lanes, pixels = self.input.lanes, self.input.pixels
+        return [(end - begin) // lanes * pixels * self._delay(offset) for begin, end, offset in self.groups]
 
     def _delay(self, offset: int) -> int:
         return self.lookahead - offset

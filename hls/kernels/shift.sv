@@ -14,6 +14,7 @@ module shift #(
     parameter logic [16*GROUPS-1:0] FIRST = '0,
     parameter logic [16*GROUPS-1:0] LAST  = '0,
     parameter logic [16*GROUPS-1:0] DELAY = '0,
+    parameter logic [16*GROUPS-1:0] SLICES = {GROUPS{16'd8}},  // per group, the bits of a beat that a block RAM keeps
     localparam int SLOTS = FRAMES + LOOKAHEAD,  // frame times of a clip
     localparam int SLOT  = $clog2((SLOTS > OLDEST ? SLOTS : OLDEST) + 1),
     localparam int BEAT  = BEATS_PER_PIXEL > 1 ? $clog2(BEATS_PER_PIXEL) : 1,
@@ -83,15 +84,14 @@ module shift #(
                 assign lane_out[g*BITS +: BITS] = data_q;
             end else begin : g_late
                 // A ring of DEPTH beats: the beat read was written DEPTH beats ago, and its place is written next.
-                logic [BITS-1:0] memory [0:DEPTH-1];
+                localparam int SLICE = int'(SLICES[16*g +: 16]);
                 logic [BITS-1:0] data_q;
                 logic [ADDR-1:0] here_q;
-                always_ff @(posedge clk) begin
-                    if (move && mine) begin
-                        data_q         <= memory[here_q];
-                        memory[here_q] <= in_data;
-                    end
-                end
+                ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+                    .clk(clk),
+                    .write(move && mine), .write_address(here_q), .write_data(in_data),
+                    .read(move && mine), .read_address(here_q), .read_data(data_q)
+                );
                 always_ff @(posedge clk) begin
                     if (move && mine) here_q <= here_q == ADDR'(DEPTH - 1) ? '0 : here_q + 1'b1;
                     if (rst) here_q <= '0;

@@ -186,7 +186,7 @@ module framegate (
 
     // 4x4x8 uint4, 1 lane -> 4x4x8 uint4, 1 lane
     shift #(
-        .BITS(4), .BEATS_PER_PIXEL(8), .PIXELS(16), .FRAMES(3), .LOOKAHEAD(1), .ENDLESS(0), .OLDEST(2), .GROUPS(3), .FIRST(48'h000200010000), .LAST(48'h000700010000), .DELAY(48'h000100000002)
+        .BITS(4), .BEATS_PER_PIXEL(8), .PIXELS(16), .FRAMES(3), .LOOKAHEAD(1), .ENDLESS(0), .OLDEST(2), .GROUPS(3), .FIRST(48'h000200010000), .LAST(48'h000700010000), .DELAY(48'h000100000002), .SLICES(48'h000400040004)
     ) u_stage1_shift (
         .clk(clk), .rst(reset),
         .in_valid(stage1_shift_fifo_valid), .in_ready(stage1_shift_fifo_ready), .in_data(stage1_shift_fifo_data),
