@@ -158,7 +158,8 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
             cycles = max(kernel.cycles_per_clip for kernel in folded)
             in_luts = None if products == "dsp" else _in_luts(folded)
             made = Fold(lanes, pe, -(-cycles // frames), total(folded), in_luts=in_luts)
-            found.append(_of_luts(made) if products == "lut" and in_luts is not None else made)
+            folded_in = products == "auto" and isinstance(folded[-1], MatVec) and folded[-1].constant
+            found.append(_of_luts(made) if in_luts is not None and (products == "lut" or folded_in) else made)
     return found
 
 

@@ -221,6 +221,13 @@ def lut_product(in_bits: int, weight_bits: int) -> int:
     return weight_bits * (2 * in_bits + 3)
 
 
+def constant_products(weights: np.ndarray, in_bits: int) -> int:
+    """LUT4s of products by constants: synthesis keeps the carry chains between the bits of each weight that are set."""
+    bits = weight_bits(weights)
+    set_bits = sum(((weights & ((1 << bits) - 1)) >> bit) & 1 for bit in range(bits))
+    return int(np.maximum(set_bits - 1, 0).sum()) * (in_bits + 3)
+
+
 MOST_BITS_IN_LUTS = 4  # of a weight
 PRODUCT_PARTS = ("multiplier", "lut_product")  # of a kernel that multiplies
 

@@ -18,6 +18,7 @@ from framegate.hls.kernels._kernel import (
     banked,
     block_rams,
     check_multiply,
+    constant_products,
     every,
     lut_product,
     pack,
@@ -76,6 +77,11 @@ class MatVec(Stage):
         return self.pe * self.simd
 
     @property
+    def constant(self) -> bool:
+        """Whether each product has its own weight, which synthesis can fold into its logic."""
+        return self.weights.size == self.pe * self.simd
+
+    @property
     def weight_bits(self) -> int:
         """Bits of the widest weight, two's complement."""
         return weight_bits(self.weights)
@@ -126,6 +132,12 @@ class MatVec(Stage):
         operand = self.simd * self.input.bits + products * self.weight_bits
         product_bits = self.input.bits + self.weight_bits
         in_luts = self.multiply == "lut"
+        constant = in_luts and self.constant
+        made = (
+            constant_products(self.weights, self.input.bits)
+            if constant
+            else in_luts * products * lut_product(self.input.bits, self.weight_bits)
+        )
         # Rows that share multipliers.
         pairs = self.pe // 2 if not in_luts and product_bits + self.weight_bits <= 16 else 0
         biases = 0 if self.bias is None else self.rows * out // 16 + self.pe * out + 16
@@ -133,9 +145,9 @@ class MatVec(Stage):
             lut=products * (product_bits + 2)
             + 2 * self.pe * out
             + pairs * self.simd * (2 * product_bits)
-            + in_luts * products * lut_product(self.input.bits, self.weight_bits)
+            + made
             + 150
-            + (0 if blocks else stored // 16)
+            + (0 if blocks or constant else stored // 16)
             + biases,
             ff=2 * operand + products * product_bits + (2 if self.bias is None else 3) * self.pe * out + 24,
             dsp=0 if in_luts else (self.pe - pairs) * self.simd,

@@ -224,6 +224,20 @@ def test_products_move_into_luts_where_multipliers_run_out() -> None:
     assert {kernel.multiply for kernel in folded.kernels if isinstance(kernel, Depthwise)} == {"lut"}
 
 
+def test_a_product_of_constants_is_folded_into_logic(target: Target) -> None:
+    """Where each weight has its own multiplier, synthesis makes fewer LUTs of them than a multiplier would save."""
+    dataflow = separable(widths=(8, 8, 16))
+    pointwise = next(
+        kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec) and kernel.weights.shape[1] == 8
+    )
+    options = choices_of(dataflow, target)[pointwise.name]
+    unrolled = options.within(options.least)
+    assert unrolled.lanes * unrolled.pe == pointwise.weights.size
+    assert (unrolled.multiply, unrolled.cost.dsp) == ("lut", 0)
+    on_multipliers = choices_of(dataflow, target, "dsp")[pointwise.name]
+    assert unrolled.cost.lut < on_multipliers.within(options.least).cost.lut
+
+
 @pytest.mark.parametrize("products", ["dsp", "lut"])
 def test_where_products_are_made_can_be_said(products: Products, target: Target) -> None:
     found = fold(small_separable(), target, CLOCK, 10_000, products=products)
