@@ -225,7 +225,7 @@ def test_products_move_into_luts_where_multipliers_run_out() -> None:
 
 
 def test_a_product_of_constants_is_folded_into_logic(target: Target) -> None:
-    """Where each weight has its own multiplier, synthesis makes fewer LUTs of them than a multiplier would save."""
+    """Where each weight has its own multiplier, synthesis needs a few LUTs instead."""
     dataflow = separable(widths=(8, 8, 16))
     pointwise = next(
         kernel for kernel in dataflow.kernels if isinstance(kernel, MatVec) and kernel.weights.shape[1] == 8
@@ -235,7 +235,8 @@ def test_a_product_of_constants_is_folded_into_logic(target: Target) -> None:
     assert unrolled.lanes * unrolled.pe == pointwise.weights.size
     assert (unrolled.multiply, unrolled.cost.dsp) == ("lut", 0)
     on_multipliers = choices_of(dataflow, target, "dsp")[pointwise.name]
-    assert unrolled.cost.lut < on_multipliers.within(options.least).cost.lut
+    with_them = on_multipliers.within(options.least).cost
+    assert unrolled.cost.lut - with_them.lut < 4 * with_them.dsp, "a product of variables takes over 40"
 
 
 @pytest.mark.parametrize("products", ["dsp", "lut"])
