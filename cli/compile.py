@@ -42,13 +42,18 @@ def command(
             help="Products by multipliers, in LUTs (weights up to 4 bits), or there when those run out."
         ),
     ] = "auto",
+    least_latency: Annotated[
+        bool, typer.Option("--least-latency", help="Spend what is left of the device on a shorter latency.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
     from framegate.pipeline import compile_model
 
     scale = None if pixel_scale is None else _fraction(pixel_scale)
-    report = compile_model(model, build, target, rate, clock, say, threshold, stream, scale, products)
+    report = compile_model(
+        model, build, target, rate, clock, say, threshold, stream, scale, products, least_latency
+    )
     lines = [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",

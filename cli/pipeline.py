@@ -56,13 +56,15 @@ def compile_model(
     stream: bool = False,
     pixel_scale: float | None = None,
     products: Products = "auto",
+    least_latency: bool = False,
 ) -> CompileReport:
     """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
 
     `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
     None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only.
     `pixel_scale`: the value of one step of a pixel in a QONNX file from elsewhere; None for what the file says, or
-    1/256. `products`: made by multipliers, in LUTs, or by cost. Raises UsageError for a wrong option, an unsupported
+    1/256. `products`: made by multipliers, in LUTs, or by cost. `least_latency`: all the device may be used for it.
+    Raises UsageError for a wrong option, an unsupported
     layer, or a design that does not fit.
     """
     board = load_target(target)
@@ -82,6 +84,7 @@ def compile_model(
             str(limits),
             str(stream),
             products,
+            str(least_latency),
         ],
         [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
         lambda: compile_hardware(
@@ -92,6 +95,7 @@ def compile_model(
             thresholds=limits,
             stream=stream,
             products=products,
+            least_latency=least_latency,
         ),
     )
     return read_report(build)

@@ -14,6 +14,7 @@ from framegate.hls.folding import Products, fold
 from framegate.hls.kernels import Cost
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import Schedule, schedule
+from framegate.hls.shorten import shorten
 from framegate.hls.streaming import endless
 from framegate.hls.targets import Target
 
@@ -52,14 +53,16 @@ def compile_hardware(
     thresholds: Mapping[str, float] | None = None,
     stream: bool = False,
     products: Products = "auto",
+    least_latency: bool = False,
     progress: Callable[[str], None] = lambda step: None,
 ) -> CompileReport:
     """Make dataflow.json, latency.json, rtl/ and compile.json in `build` from its hardware.onnx.
 
     `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. `thresholds`: of the
     alarms, by class, in logits; 0 where there is none. `stream`: a design that runs for ever instead of taking clips.
-    `products`: made by multipliers, in LUTs (weights of up to 4 bits), or in LUTs where multipliers run out. Raises
-    UsageError when a layer is not supported, the rate is out of reach or the design does not fit.
+    `products`: made by multipliers, in LUTs (weights of up to 4 bits), or in LUTs where multipliers run out.
+    `least_latency`: spend what is left of the device on a shorter latency at the same rate. Raises UsageError when a
+    layer is not supported, the rate is out of reach or the design does not fit.
     """
     progress("dataflow")
     dataflow = read_dataflow(build / HARDWARE, thresholds)
@@ -70,7 +73,10 @@ def compile_hardware(
             f"{dataflow.model}: gives a score for each of {scores} frames; compile it with --stream, export it for "
             f"one frame, or let it end in a mean over frames"
         )
-    complete, times = _design(dataflow, target, clock_mhz, frames_per_second, products, progress)
+    found = _design(dataflow, target, clock_mhz, frames_per_second, products, progress)
+    if least_latency:
+        found = shorten(dataflow, target, clock_mhz, products, found, progress)
+    complete, times = found
     progress("emission")
     rtl = emit(complete, times, build / RTL)
     complete.save(build / DATAFLOW)

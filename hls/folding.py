@@ -97,9 +97,9 @@ class Choices:
         self.cycles: list[int] = []
         self._folds: list[Fold] = []
         least = math.inf
-        for option in sorted(options, key=lambda option: (option.cycles, _share(option.cost, target))):
-            if (share := _share(option.cost, target)) < least:
-                least = share
+        for option in sorted(options, key=lambda option: (option.cycles, share(option.cost, target))):
+            if (taken := share(option.cost, target)) < least:
+                least = taken
                 self.cycles.append(option.cycles)
                 self._folds.append(option)
 
@@ -114,8 +114,12 @@ class Choices:
 
     def faster_than(self, cycles: int) -> Fold | None:
         """The cheapest choice of fewer cycles; None if there is none."""
-        place = bisect_right(self.cycles, cycles - 1) - 1
-        return self._folds[place] if place >= 0 else None
+        faster = self.all_faster_than(cycles)
+        return faster[-1] if faster else None
+
+    def all_faster_than(self, cycles: int) -> list[Fold]:
+        """The choices of fewer cycles, fastest first."""
+        return self._folds[: bisect_right(self.cycles, cycles - 1)]
 
 
 def _slowest(choices: Mapping[str, Choices]) -> int:
@@ -159,7 +163,7 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
             in_luts = None if products == "dsp" else _in_luts(folded)
             made = Fold(lanes, pe, -(-cycles // frames), total(folded), in_luts=in_luts)
             folded_in = products == "auto" and isinstance(folded[-1], MatVec) and folded[-1].constant
-            found.append(_of_luts(made) if in_luts is not None and (products == "lut" or folded_in) else made)
+            found.append(of_luts(made) if in_luts is not None and (products == "lut" or folded_in) else made)
     return found
 
 
@@ -216,10 +220,11 @@ def cheapest(
     chosen = {name: options.within(interval) for name, options in choices.items()}
     excess = sum(fold.cost.dsp for fold in chosen.values()) + reserve.dsp - target.dsp
     moved = _into_luts(chosen, excess) if excess > 0 else ()
-    return {name: _of_luts(fold) if name in moved else fold for name, fold in chosen.items()}
+    return {name: of_luts(fold) if name in moved else fold for name, fold in chosen.items()}
 
 
-def _of_luts(fold: Fold) -> Fold:
+def of_luts(fold: Fold) -> Fold:
+    """The same choice with its products made of LUTs, which must be possible."""
     assert fold.in_luts is not None
     return replace(fold, cost=fold.in_luts, multiply="lut", in_luts=None)
 
@@ -244,8 +249,8 @@ def _into_luts(chosen: Mapping[str, Fold], excess: int) -> tuple[str, ...]:
     return found[1] if found else tuple(name for name, fold in chosen.items() if fold.in_luts)
 
 
-def _share(cost: Cost, target: Target) -> float:
-    """Of the device, over all resources."""
+def share(cost: Cost, target: Target) -> float:
+    """Of the device, the sum over all resources."""
     return sum(getattr(cost, name) / getattr(target, name) for name in RESOURCES)
 
 

@@ -123,7 +123,7 @@ class Depthwise(Stage):
             + 100
             + in_luts * self.pe * lut_product(self.input.bits, self.weight_bits)
             + (0 if blocks else self.weights.size * self.weight_bits // 16),
-            ff=2 * operand + self.pe * (product_bits + out) + 24,
+            ff=(1 + in_luts) * operand + self.pe * (in_luts * product_bits + out) + 24,
             dsp=0 if in_luts else self.pe,
             bram=blocks,
         )

@@ -149,7 +149,11 @@ class MatVec(Stage):
             + 150
             + (0 if blocks or constant else stored // 16)
             + biases,
-            ff=2 * operand + products * product_bits + (2 if self.bias is None else 3) * self.pe * out + 24,
+            # A multiplier keeps its factors and its product itself.
+            ff=(2 + in_luts) * operand
+            + (1 + in_luts) * products * product_bits
+            + (2 if self.bias is None else 3) * self.pe * out
+            + 24,
             dsp=0 if in_luts else (self.pe - pairs) * self.simd,
             bram=blocks,
         )
