@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`framegate bench`: every claim of speed, measured beside what it is compared with."""
 
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,6 +129,35 @@ def latency(
         raise typer.Exit(FramegateError.exit_code)
 
 
+@app.command(epilog="Example: `framegate bench peers --only finn,software --json`")
+def peers(
+    only: Annotated[str | None, typer.Option(help="Of finn, nngen, software, simulation, by comma.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder to build in.")] = Path("build/peers"),
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """FINN+ RTL, NNgen, Brevitas, QONNX and Verilator beside ours, on the same work: half an hour on two cores."""
+    from framegate.benchmarks import peers as benchmark
+
+    rows = benchmark.measure(folder, say, only.split(",") if only else tuple(benchmark.PEERS))
+    tables = [
+        list(alike) for _, alike in groupby(rows, key=tuple)
+    ]  # what is measured differs from peer to peer
+    _show("peers", rows, keep, json, [line for alike in tables for line in (*_peer_table(alike), "")])
+
+
+def _peer_table(rows: list[dict[str, Any]]) -> list[str]:
+    return _table(rows, {key: title for key, title in _PEER_COLUMNS.items() if key in rows[0]})
+
+
+_PEER_COLUMNS = {
+    "peer": "peer", "work": "work", "cycles": "cycles", "peer_cycles": "its", "cycles_ratio": "ratio",
+    "first_output": "first output", "peer_first_output": "its", "lut": "LUT", "peer_lut": "its", "lut_ratio": "ratio",
+    "ff": "FF", "peer_ff": "its", "ff_ratio": "ratio", "dsp": "DSP", "peer_dsp": "its", "dsp_ratio": "ratio",
+    "bram": "BRAM", "peer_bram": "its", "clips_per_second": "clips/s", "peer_clips_per_second": "its",
+    "cycles_per_second": "cycles/s", "peer_cycles_per_second": "its", "cocotb_overhead": "cocotb adds",
+    "speed_ratio": "times as fast", "note": "note",
+}  # fmt: skip
 _LATENCY_COLUMNS = {
     "network": "network", "frames_per_second": "frames/s", "floor_cycles": "floor, cycles/frame",
     "initiation_interval": "cycles/frame", "mac_utilization": "MACs busy", "predicted_cycles": "predicted",

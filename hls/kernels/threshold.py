@@ -9,7 +9,8 @@ from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
 from framegate.hls.stream import Stream
 
-_BLOCK_BITS = 3072  # Yosys keeps smaller constant memories in LUTs
+_BLOCK_BITS = 3072  # what each lane reads of a search level; smaller ones are kept in LUTs
+_BLOCK_LANES = 8  # what more lanes read is kept in LUTs as well: each would need blocks of its own
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,9 +50,14 @@ class Threshold(Stage):
 
     def cost(self) -> Cost:
         word, lanes = self.input.bits + 1, self.input.lanes
-        memories = [size for level in range(self.bits) for size in self._memories(level)]
-        large = [(rows, bits) for rows, bits in memories if rows * bits >= _BLOCK_BITS]
-        loose = sum(rows * bits for rows, bits in memories) - sum(rows * bits for rows, bits in large)
+        levels = {level: self._memories(level) for level in range(self.bits)}
+        large = [size for level, sizes in levels.items() if self._in_block(level) for size in sizes]
+        loose = sum(
+            rows * bits
+            for level, sizes in levels.items()
+            if not self._in_block(level)
+            for rows, bits in sizes
+        )
         return Cost(
             lut=lanes * self.bits * word + loose // 10,
             ff=lanes * (self.bits + self._slow.bit_count()) * (2 * word),
@@ -98,11 +104,11 @@ class Threshold(Stage):
     @cached_property
     def _slow(self) -> int:
         """Bit n: search level n is large enough for block RAM."""
-        return sum(
-            1 << level
-            for level in range(self.bits)
-            if any(rows * bits >= _BLOCK_BITS for rows, bits in self._memories(level))
-        )
+        return sum(1 << level for level in range(self.bits) if self._in_block(level))
+
+    def _in_block(self, level: int) -> bool:
+        large = any(rows * bits >= _BLOCK_BITS for rows, bits in self._memories(level))
+        return large and (level == 0 or self.input.lanes <= _BLOCK_LANES)
 
     def _memories(self, level: int) -> list[tuple[int, int]]:
         """Words and their bits of the memories of a search level; all lanes read one word of the first level."""

@@ -64,9 +64,13 @@ module threshold #(
         for (n = 0; n < OUT_BITS; n = n + 1) begin : g_level
             localparam int DEPTH = BEATS << n;
             localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1;
+            localparam int BLOCK = (SLOW >> n) % 2;
+            localparam     STYLE = BLOCK != 0 ? "block" : "auto";
             logic [BEAT-1:0]           beat_n;
             logic [LANES*IN_BITS-1:0]  value_n;
             logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
+            // The style is Vivado's and Yosys' word, logic_block (LUTs) Yosys' own.
+            (* rom_style = STYLE, ram_style = STYLE, logic_block = BLOCK == 0 *)
             logic [LANES*T-1:0]        memory [0:DEPTH-1];
 
             if (n == 0) begin : g_0
@@ -94,7 +98,7 @@ module threshold #(
                 initial $readmemh(LEVEL7, memory);
             end
 
-            if ((SLOW >> n) % 2 != 0) begin : g_slow
+            if (BLOCK != 0) begin : g_slow
                 logic [BEAT-1:0]           beat_q;
                 logic [LANES*IN_BITS-1:0]  value_q;
                 logic [LANES*OUT_BITS-1:0] prefix_q;
@@ -125,7 +129,7 @@ module threshold #(
                 logic [T-1:0]       limit;
                 always_ff @(posedge clk) if (move) word_q <= memory[word];
 
-                if ((SLOW >> n) % 2 != 0) begin : g_slow
+                if (BLOCK != 0) begin : g_slow
                     always_ff @(posedge clk) if (move) limit <= word_q[lane*T +: T];
                 end else begin : g_fast
                     assign limit = word_q[lane*T +: T];

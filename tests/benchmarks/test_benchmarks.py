@@ -16,9 +16,11 @@ from framegate.quant.clips import Clip
 from tests.dataflows import two_rates
 
 
-def test_reference_against_brevitas(tmp_path: Path) -> None:
-    (row,) = reference.measure("tsm-lite", 2, tmp_path, lambda _: None)
-    assert row["speed_ratio"] == pytest.approx(row["clips_per_second"] / row["peer_clips_per_second"])
+def test_reference_against_brevitas_and_qonnx(tmp_path: Path) -> None:
+    rows = reference.measure("tsm-lite", 2, tmp_path, lambda _: None)
+    assert [row["peer"] for row in rows] == ["Brevitas, eval mode", "QONNX, execute_onnx"]
+    for row in rows:
+        assert row["speed_ratio"] == pytest.approx(row["clips_per_second"] / row["peer_clips_per_second"])
 
 
 def test_latency_is_of_every_beat(tmp_path: Path) -> None:
