@@ -12,6 +12,7 @@ from framegate.hls.emit import emit
 from framegate.hls.fit import check_fit, has_room, total_cost
 from framegate.hls.folding import Products, fold
 from framegate.hls.kernels import Cost
+from framegate.hls.prune import product_channels, without_dead_channels
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.shorten import shorten
@@ -73,6 +74,7 @@ def compile_hardware(
             f"{dataflow.model}: gives a score for each of {scores} frames; compile it with --stream, export it for "
             f"one frame, or let it end in a mean over frames"
         )
+    dataflow = _pruned(dataflow, progress)
     found = _design(dataflow, target, clock_mhz, frames_per_second, products, progress)
     if least_latency:
         found = shorten(dataflow, target, clock_mhz, products, found, progress)
@@ -102,6 +104,16 @@ def compile_hardware(
     )
     write_json(build / REPORT, vars(report))
     return report
+
+
+def _pruned(dataflow: Dataflow, progress: Callable[[str], None]) -> Dataflow:
+    """`dataflow` without the channels that have no effect; says how many."""
+    pruned = without_dead_channels(dataflow)
+    if pruned is not dataflow:
+        channels = product_channels(dataflow)
+        gone = channels - product_channels(pruned)
+        progress(f"pruning: {gone} of {channels} channels have no effect on the scores and are left out")
+    return pruned
 
 
 def _design(

@@ -170,6 +170,7 @@ class MatVec(Stage):
             "OUT_BITS": self.outputs[0].bits,
             "IN_LUTS": int(self.multiply == "lut"),
             "BANK": self._bank,
+            "BLOCK": int(block_rams(self._words_stored, self._word_bits()) > 0),
         }
         memories = banked("weights", self._words(), self._word_bits(), self._bank)
         if self.bias is not None:

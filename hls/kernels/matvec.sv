@@ -16,6 +16,7 @@ module matvec #(
     parameter int  BIASED      = 0,   // 1: sums start from BIAS, not from 0
     parameter int  IN_LUTS     = 0,   // 1: products are sums of shifted activations, without multipliers; WEIGHT_BITS <= 4
     parameter int  BANK        = 64,  // words of a bank of weights, see rom.sv
+    parameter int  BLOCK       = 0,   // 1: weights in block RAM, 0: in LUTs
     parameter      WEIGHTS     = "weights",
     parameter      BIAS        = "bias.hex",
     localparam int WORDS       = STEPS * FOLDS,
@@ -63,7 +64,7 @@ module matvec #(
         end
     end
 
-    rom #(.WORDS(WORDS), .BITS(PE*SIMD*WEIGHT_BITS), .ADDR(ADDR), .BANK(BANK), .IMAGE(WEIGHTS)) u_weights (
+    rom #(.WORDS(WORDS), .BITS(PE*SIMD*WEIGHT_BITS), .ADDR(ADDR), .BANK(BANK), .BLOCK(BLOCK), .IMAGE(WEIGHTS)) u_weights (
         .clk(clk), .move(move), .address(word_q), .word(word)
     );
 

@@ -6,6 +6,7 @@ module rom #(
     parameter int  BITS  = 8,
     parameter int  ADDR  = 4,   // bits of an address
     parameter int  BANK  = 16,  // words: >= WORDS, or a power of two
+    parameter int  BLOCK = 0,   // 1: in block RAM, 0: in LUTs
     parameter      IMAGE = "words",
     localparam int BANKS = (WORDS + BANK - 1) / BANK,
     localparam int LOW   = BANKS > 1 ? $clog2(BANK) : ADDR,  // bits of an address inside a bank
@@ -23,10 +24,15 @@ module rom #(
         for (bank = 0; bank < BANKS; bank = bank + 1) begin : g_bank
             localparam int         HELD  = WORDS - bank*BANK < BANK ? WORDS - bank*BANK : BANK;
             localparam logic [7:0] DIGIT = 8'(48 + bank);  // ASCII
-            logic [BITS-1:0] memory [0:HELD-1];
-            initial $readmemh({IMAGE, DIGIT, ".hex"}, memory);
 
-            always_ff @(posedge clk) if (move) read_q[bank*BITS +: BITS] <= memory[address[LOW-1:0]];
+            if (BLOCK != 0) begin : g_rom
+                (* rom_style = "block", ram_style = "block" *) logic [BITS-1:0] memory [0:HELD-1];
+            end else begin : g_rom
+                (* rom_style = "distributed", logic_block = 1 *) logic [BITS-1:0] memory [0:HELD-1];
+            end
+            initial $readmemh({IMAGE, DIGIT, ".hex"}, g_rom.memory);
+
+            always_ff @(posedge clk) if (move) read_q[bank*BITS +: BITS] <= g_rom.memory[address[LOW-1:0]];
         end
 
         if (BANKS > 1) begin : g_several

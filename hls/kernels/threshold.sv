@@ -65,37 +65,39 @@ module threshold #(
             localparam int DEPTH = BEATS << n;
             localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1;
             localparam int BLOCK = (SLOW >> n) % 2;
-            localparam     STYLE = BLOCK != 0 ? "block" : "auto";
             logic [BEAT-1:0]           beat_n;
             logic [LANES*IN_BITS-1:0]  value_n;
             logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
-            // The style is Vivado's and Yosys' word, logic_block (LUTs) Yosys' own.
-            (* rom_style = STYLE, ram_style = STYLE, logic_block = BLOCK == 0 *)
-            logic [LANES*T-1:0]        memory [0:DEPTH-1];
+
+            if (BLOCK != 0) begin : g_rom
+                (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:DEPTH-1];
+            end else begin : g_rom
+                (* rom_style = "distributed", logic_block = 1 *) logic [LANES*T-1:0] memory [0:DEPTH-1];
+            end
 
             if (n == 0) begin : g_0
-                initial $readmemh(LEVEL0, memory);
+                initial $readmemh(LEVEL0, g_rom.memory);
             end
             if (n == 1) begin : g_1
-                initial $readmemh(LEVEL1, memory);
+                initial $readmemh(LEVEL1, g_rom.memory);
             end
             if (n == 2) begin : g_2
-                initial $readmemh(LEVEL2, memory);
+                initial $readmemh(LEVEL2, g_rom.memory);
             end
             if (n == 3) begin : g_3
-                initial $readmemh(LEVEL3, memory);
+                initial $readmemh(LEVEL3, g_rom.memory);
             end
             if (n == 4) begin : g_4
-                initial $readmemh(LEVEL4, memory);
+                initial $readmemh(LEVEL4, g_rom.memory);
             end
             if (n == 5) begin : g_5
-                initial $readmemh(LEVEL5, memory);
+                initial $readmemh(LEVEL5, g_rom.memory);
             end
             if (n == 6) begin : g_6
-                initial $readmemh(LEVEL6, memory);
+                initial $readmemh(LEVEL6, g_rom.memory);
             end
             if (n == 7) begin : g_7
-                initial $readmemh(LEVEL7, memory);
+                initial $readmemh(LEVEL7, g_rom.memory);
             end
 
             if (BLOCK != 0) begin : g_slow
@@ -127,7 +129,7 @@ module threshold #(
                 wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | 32'(known));
                 logic [LANES*T-1:0] word_q;
                 logic [T-1:0]       limit;
-                always_ff @(posedge clk) if (move) word_q <= memory[word];
+                always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
 
                 if (BLOCK != 0) begin : g_slow
                     always_ff @(posedge clk) if (move) limit <= word_q[lane*T +: T];
