@@ -3,6 +3,9 @@
 
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,7 +29,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 _MOVES = Fifo | Fork | Pace | Shift | Skid | Width  # values as they are, of any type
-_BATCH = 4  # clips whose activations stay in the processor's caches
+_BATCH = 8  # clips whose activations stay in the processor's caches
 
 
 def outputs(dataflow: Dataflow, pixels: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -45,9 +48,25 @@ def logits(dataflow: Dataflow, pixels: np.ndarray) -> np.ndarray:
     feeds = dataflow.links_into(last.name)[0].producer
     batch = 1 if dataflow.window else _BATCH
     batches = [pixels[start : start + batch] for start in range(0, len(pixels), batch)]
-    parts = [_last_before(feeds, dataflow, dataflow.taken(batch))[-len(batch) :] for batch in batches]
-    parts = [part.reshape(len(part), -1) for part in parts]
+
+    def scores(clips: np.ndarray) -> np.ndarray:
+        return _last_before(feeds, dataflow, dataflow.taken(clips))[-len(clips) :].reshape(len(clips), -1)
+
+    # A batch per core: no step of one waits for the slowest of several cores.
+    with _one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        parts = list(pool.map(scores, batches))
     return np.concatenate(parts) if parts else np.empty((0, len(dataflow.classes)), dtype=np.int32)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """Keep torch to one core per calling thread; how many it would have used."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _execute(
@@ -77,12 +96,19 @@ def _last_before(name: str, dataflow: Dataflow, pixels: np.ndarray) -> np.ndarra
         if isinstance(kernel, MatVec | Depthwise) and kernel.name in windows:
             return _convolve(windows[kernel.name], kernel, values[0])
         if isinstance(kernel, Threshold):
-            return kernel.narrow(values[0])
+            return _steps(kernel, values[0])
         if isinstance(kernel, _MOVES):
             return kernel.reference(*values)
         return kernel.reference(*(value.astype(np.int32, copy=False) for value in values))
 
     return next(value for made, value in _execute(dataflow, pixels, step) if made == name)
+
+
+def _steps(kernel: Threshold, values: np.ndarray) -> np.ndarray:
+    """The thresholds' steps as bytes."""
+    table, rows, (low, high) = kernel.lookup
+    places = torch.from_numpy(values).clamp(low, high) + torch.from_numpy(rows)
+    return torch.index_select(torch.from_numpy(table), 0, places.view(-1)).view(values.shape).numpy()
 
 
 def _convolutions(dataflow: Dataflow) -> dict[str, Window]:
@@ -105,9 +131,9 @@ def _reader(dataflow: Dataflow, kernel: Kernel) -> Kernel:
 
 def _convolve(window: Window, product: MatVec | Depthwise, values: np.ndarray) -> np.ndarray:
     """The product of the window of `values` (clips, T, H, W, C): the same integers as the two alone, sooner."""
-    if window.kernel == (1, 1) and not any(window.padding) and isinstance(product, MatVec):
-        picked = values[:, :, :: window.stride[0], :: window.stride[1]]
-        return product.reference(picked)
+    if window.kernel == (1, 1) and not any(window.padding):  # torch is slow at leaving out pixels
+        values = np.ascontiguousarray(values[:, :, :: window.stride[0], :: window.stride[1]])
+        window = replace(window, stride=(1, 1))
     top, left, bottom, right = window.padding
     images = torch.from_numpy(values).flatten(0, 1).permute(0, 3, 1, 2)
     if any(window.padding):
@@ -121,7 +147,9 @@ def _floats(window: Window, product: MatVec | Depthwise, images: Tensor) -> Tens
     """The convolution on the float type that holds every partial sum of it exactly."""
     exact = torch.float32 if product.exact_type is np.float32 else torch.float64
     groups = product.channels if isinstance(product, Depthwise) else 1
-    return conv2d(images.to(exact), _filters(window, product).to(exact), stride=window.stride, groups=groups)
+    return conv2d(
+        images.to(exact), _filters(product, window.kernel).to(exact), stride=window.stride, groups=groups
+    )
 
 
 def _fits_bytes(window: Window, product: MatVec | Depthwise) -> bool:
@@ -138,8 +166,8 @@ def _fits_bytes(window: Window, product: MatVec | Depthwise) -> bool:
 
 def _bytes(window: Window, product: MatVec | Depthwise, images: Tensor) -> Tensor:
     """The convolution by oneDNN's instructions for bytes, which sum up in 32 bits; four times as fast as floats."""
-    scales, filters = _packed(window, product)
     one, zero, stride = 1.0, 0, list(window.stride)
+    scales, filters = _packed(product, window.kernel, window.stride)
     return torch.ops.onednn.qconv2d_pointwise(
         images.to(torch.uint8), one, zero, filters, scales, None, None, stride, _NO_PADDING, _DENSE, 1,
         one, zero, torch.float32, "none", [], "",
@@ -150,16 +178,17 @@ _NO_PADDING, _DENSE = [0, 0], [1, 1]
 
 
 @lru_cache(maxsize=256)
-def _packed(window: Window, product: MatVec | Depthwise) -> tuple[Tensor, Tensor]:
+def _packed(
+    product: MatVec | Depthwise, kernel: tuple[int, int], stride: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
     """Scales of 1, and the filters as oneDNN wants to have them."""
-    scales, filters = torch.ones(len(product.weights)), _filters(window, product).to(torch.int8)
-    stride = list(window.stride)
+    scales, filters = torch.ones(len(product.weights)), _filters(product, kernel).to(torch.int8)
     return scales, torch.ops.onednn.qconv_prepack(
-        filters, scales, 1.0, 0, stride, _NO_PADDING, _DENSE, 1, None
+        filters, scales, 1.0, 0, list(stride), _NO_PADDING, _DENSE, 1, None
     )
 
 
-def _filters(window: Window, product: MatVec | Depthwise) -> Tensor:
+def _filters(product: MatVec | Depthwise, kernel: tuple[int, int]) -> Tensor:
     """The weights as torch has them: (rows, channels, kernel_h, kernel_w)."""
-    filters = product.weights.reshape(len(product.weights), *window.kernel, -1)
+    filters = product.weights.reshape(len(product.weights), *kernel, -1)
     return torch.from_numpy(filters).permute(0, 3, 1, 2)

@@ -28,7 +28,7 @@ module rom #(
             if (BLOCK != 0) begin : g_rom
                 (* rom_style = "block", ram_style = "block" *) logic [BITS-1:0] memory [0:HELD-1];
             end else begin : g_rom
-                (* rom_style = "distributed", logic_block = 1 *) logic [BITS-1:0] memory [0:HELD-1];
+                (* logic_block = 1 *) logic [BITS-1:0] memory [0:HELD-1];
             end
             initial $readmemh({IMAGE, DIGIT, ".hex"}, g_rom.memory);
 

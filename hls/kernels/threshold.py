@@ -36,13 +36,17 @@ class Threshold(Stage):
         return (replace(self.input, bits=self.bits, signed=self.base < 0),)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
-        return self.narrow(values[0]).astype(np.int32)
+        table, rows, (low, high) = self.lookup
+        return np.take(table, np.clip(values[0], low, high) + rows).astype(np.int32)
 
-    def narrow(self, values: np.ndarray) -> np.ndarray:
-        """The reference as integers of the fewest bytes."""
+    @property
+    def lookup(self) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+        """The outputs in as few bytes as hold them, each channel's first place among them, and where values are cut:
+        a value v of channel c gives the output at v + place of c.
+        """
         low, high = self._span
         rows = np.arange(len(self._table), dtype=np.int32) * np.int32(self._table.shape[1]) - np.int32(low)
-        return np.take(self._table.reshape(-1), np.clip(values, low, high) + rows)
+        return self._table.reshape(-1), rows, (low, high)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])

@@ -72,7 +72,7 @@ module threshold #(
             if (BLOCK != 0) begin : g_rom
                 (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:DEPTH-1];
             end else begin : g_rom
-                (* rom_style = "distributed", logic_block = 1 *) logic [LANES*T-1:0] memory [0:DEPTH-1];
+                (* logic_block = 1 *) logic [LANES*T-1:0] memory [0:DEPTH-1];
             end
 
             if (n == 0) begin : g_0
