@@ -31,6 +31,7 @@ from framegate.hls.graphs import save as save_graph
 from framegate.hls.graphs import set_pixel_scale
 from framegate.hls.lower import load as load_graph
 from framegate.hls.lower import lower
+from framegate.hls.prune import without_dead_channels
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.targets import Target, load_target
 from framegate.quant import evaluation
@@ -96,6 +97,7 @@ def compile_model(
             stream=stream,
             products=products,
             least_latency=least_latency,
+            progress=lambda step: say(f"  {step}"),
         ),
     )
     return read_report(build)
@@ -175,7 +177,7 @@ def explore_model(
     _take_model(model, build, steps, None)
     steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
     say("folding …")
-    dataflow = read_dataflow(build / HARDWARE)
+    dataflow = without_dead_channels(read_dataflow(build / HARDWARE))
     found = front(dataflow, board, clock_mhz or board.clock_mhz, points)
     return found, [_measured(path, board) for path in measured]
 

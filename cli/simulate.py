@@ -18,7 +18,10 @@ def command(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips, classes in turn.")] = None,
     probe: Annotated[bool, typer.Option(help="Compare every stream inside, not just the result.")] = False,
-    simulator: Annotated[str, typer.Option(help="verilator or icarus.")] = "verilator",
+    simulator: Annotated[str, typer.Option(help="verilator, icarus, or fast.")] = "verilator",
+    fast: Annotated[
+        bool, typer.Option("--fast", help="For long runs: Verilator without cocotb; as --simulator fast.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Simulate clips back to back; fails on the first value or cycle that is not the predicted one."""
@@ -36,7 +39,12 @@ def command(
     found = find_clips(clips) if clips else demo_clips(build / "clips", 1) if videos else []
     chosen = [found[index] for index in spread([clip.label for clip in found], limit)]
     judgement = simulate_build(
-        build, chosen, say, noise=0 if clips else 1 if videos else 4, simulator=known(simulator), probe=probe
+        build,
+        chosen,
+        say,
+        noise=0 if clips else 1 if videos else 4,
+        simulator=known("fast" if fast else simulator),
+        probe=probe,
     )
     lines = [
         f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"

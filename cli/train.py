@@ -53,6 +53,10 @@ def command(
     quantized_epochs: Annotated[
         int | None, typer.Option(help="Epochs of the quantized one after it.")
     ] = None,
+    prune: Annotated[
+        float | None,
+        typer.Option(help="Share of the channels inside blocks that go after the float epochs; 0 keeps all."),
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="Clips per step.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Stop after so many epochs without a better validation AUC.")
@@ -79,6 +83,7 @@ def command(
         "float_epochs": float_epochs, "quantized_epochs": quantized_epochs, "batch": batch, "seed": seed,
         "threads": threads, "accelerator": accelerator, "devices": devices, "nodes": nodes, "weights": weights,
         "inflate": inflate, "patience": patience, "validation": validation, "source": source, "only": only,
+        "prune": prune,
     }  # fmt: skip
     settings = Recipe.find(recipe) if recipe is not None else Recipe()
     metrics = train(settings.override(options, network), clips, run, test, say)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import FramegateError, UsageError
-from framegate.rtl_sim.simulator import Bench, Simulator, Sink, Source, Tap
+from framegate.rtl_sim.simulator import SIMULATORS, Bench, Simulator, Sink, Source, Tap
 
 BITS = 8
 PORTS = """module dut (
@@ -95,7 +95,7 @@ def test_a_sink_is_ready_as_told(tmp_path: Path, quick: Simulator) -> None:
     assert made.run(1000)["out"].cycles.tolist() == [2, 5, 8, 11]
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("simulator", SIMULATORS)
 @pytest.mark.parametrize("body", [WITHDRAWN, CHANGED], ids=["withdrawn", "changed"])
 def test_a_beat_that_does_not_wait_is_caught(
     body: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
@@ -122,6 +122,31 @@ def test_missing_beats_are_an_error_at_the_cycle_limit(tmp_path: Path, quick: Si
         made.run(300)
 
 
+@pytest.mark.parametrize("body", [GOOD, DOUBLES], ids=["good", "doubles"])
+def test_without_cocotb_the_same_is_recorded(body: str, tmp_path: Path) -> None:
+    recorded = {}
+    simulators: tuple[Simulator, ...] = ("verilator", "fast")
+    for simulator in simulators:
+        work = tmp_path / simulator
+        work.mkdir()
+        made = bench(body, work, simulator, accepts=np.array([False, True, True]))
+        made.build()
+        recorded[simulator] = made.run(300)
+    for port in ("in", "out"):
+        with_cocotb, without = (recorded[simulator][port] for simulator in simulators)
+        assert with_cocotb.words == without.words
+        assert with_cocotb.cycles.tolist() == without.cycles.tolist()
+
+
+def test_missing_beats_are_an_error_without_cocotb_as_well(tmp_path: Path) -> None:
+    made = bench(SWALLOWS, tmp_path, "fast")
+    made.build()
+    with pytest.raises(
+        FramegateError, match=r"^dut stopped in fast: beats are missing after 300 cycles \(log: "
+    ):
+        made.run(300)
+
+
 def test_surplus_beats_are_recorded(tmp_path: Path, quick: Simulator) -> None:
     made = bench(DOUBLES, tmp_path, quick)
     made.build()
@@ -134,7 +159,7 @@ def test_undefined_bits_are_marked(tmp_path: Path, icarus: Simulator) -> None:
     assert made.run(300)["out"].words == [-1] * 4
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("simulator", SIMULATORS)
 def test_a_module_that_does_not_compile_gives_one_line_and_the_log(
     simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
