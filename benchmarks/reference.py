@@ -11,7 +11,8 @@ import torch
 from framegate.errors import FramegateError
 from framegate.hls.compiler import DATAFLOW, QONNX
 from framegate.hls.dataflow import load_dataflow
-from framegate.hls.graphs import load_graph, run_qonnx
+from framegate.hls.graphs import run_qonnx
+from framegate.hls.lower import load as load_graph
 from framegate.pipeline import compile_model
 from framegate.quant.networks import find, logits
 from framegate.rtl_sim import reference

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.folding import _choices, _layers, _of_luts, connect
+from framegate.hls.folding import _choices, _layers, connect, of_luts
 from framegate.hls.kernels import Add, Concat, Decide, Fork, Mean
 from framegate.hls.stream import Stream
 from hypothesis import reject
@@ -123,5 +123,5 @@ def _folded(draw: st.DrawFn, dataflow: Dataflow) -> Dataflow:
         if not quick:
             reject()
         fold = draw(st.sampled_from(quick))
-        folds[layer[-1].name] = _of_luts(fold) if fold.in_luts is not None and draw(st.booleans()) else fold
+        folds[layer[-1].name] = of_luts(fold) if fold.in_luts is not None and draw(st.booleans()) else fold
     return connect(dataflow, folds)
