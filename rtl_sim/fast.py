@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-VERILATOR = ("--no-timing", "-Wno-fatal", "-Wno-lint", "-O3")
+VERILATOR = ("-Wno-fatal", "-Wno-lint", "-O3", "-CFLAGS", "-O1")
 
 
 def build(sources: Sequence[Path], folder: Path, log: Path) -> None:
@@ -15,7 +15,7 @@ def build(sources: Sequence[Path], folder: Path, log: Path) -> None:
     Raises RuntimeError when that fails.
     """
     main = Path(str(files("framegate.rtl_sim").joinpath("harness/main.cpp")))
-    command = ["verilator", "--cc", "--exe", "--build", *VERILATOR, "-CFLAGS", "-O2", "--top-module", "bench"]
+    command = ["verilator", "--cc", "--exe", "--build", "--no-timing", *VERILATOR, "--top-module", "bench"]
     paths = [str(path.resolve()) for path in (*sources, main)]
     _run([*command, "--Mdir", str(folder.resolve()), *paths], log.parent, log)
 

@@ -93,7 +93,7 @@ class Bench:
             arguments = ["-g2012"]
             if self.simulator == "verilator":
                 sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
-                arguments = ["--no-public-flat-rw", *fast.VERILATOR, "-CFLAGS", "-O1"]
+                arguments = ["--no-public-flat-rw", "--timing", "-CFLAGS", "-std=c++20", *fast.VERILATOR]
             get_runner(self.simulator).build(
                 sources=sources,
                 hdl_toplevel="bench",
@@ -156,6 +156,7 @@ class Bench:
             .from_string(template)
             .render(
                 module=self.module,
+                own_clock=self.simulator != "fast",
                 parameters=[f".{name}({value})" for name, value in self.parameters.items()],
                 pins=[f".{pin}({net})" for pin, net in self.pins.items()],
                 sources=self.inputs,
