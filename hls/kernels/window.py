@@ -24,6 +24,7 @@ class Window(Stage):
 
     REGISTERED_READY: ClassVar[bool] = True
     PARTS = ("ram",)
+    LATENCY = 2  # from a beat's read to its offer
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -100,14 +101,14 @@ class Window(Stage):
             dropped[self.rows :][dropped[self.rows :] == _NEVER_WAITS] = free
         while row < len(offered):
             row = self._take_row(row, offered, taken, release)
-        return Timing((taken.reshape(-1),), Bursts(starts.reshape(-1) + 1, self.burst))
+        return Timing((taken.reshape(-1),), Bursts(starts.reshape(-1) + self.LATENCY, self.burst))
 
     def cost(self) -> Cost:
         bits = self.rows * self.input.width * self.input.channels * self.input.bits
         blocks = ram_blocks(self._depth, self.input.beat_bits)
         return Cost(
             lut=270 + (0 if blocks else bits // 8) + self.input.beat_bits,
-            ff=120 + self.input.beat_bits,
+            ff=120 + 2 * self.input.beat_bits,
             bram=blocks,
         )
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sliding window (im2col): per output pixel the KERNEL_H x KERNEL_W pixels under it, REPEAT times. II = 1, latency 2.
+// Sliding window (im2col): per output pixel the KERNEL_H x KERNEL_W pixels under it, REPEAT times. II = 1, latency 3.
 // A line buffer keeps ROWS rows; a row leaves it when the last output row that needs it is done.
 module window #(
     parameter int  LANES      = 1,  // channels in one beat
@@ -83,13 +83,13 @@ module window #(
     logic [LINEBITS-1:0]  line_q;
     logic                 last_beat_q, last_tap_q, last_repeat_q, last_column_q, last_line_q;
     logic                 end_tap, end_repeat, end_column, end_line;
-    logic                 move, issue, valid_q, outside_q;
+    logic                 move, issue, valid_q, out_valid_q, outside_q;
 
     assign end_tap    = last_beat_q && last_tap_q;
     assign end_repeat = last_beat_q && last_tap_q && last_repeat_q;
     assign end_column = end_repeat && last_column_q;
     assign end_line   = end_repeat && last_column_q && last_line_q;
-    assign move       = out_ready || !valid_q;
+    assign move       = out_ready || !out_valid_q;
     assign issue      = move && enough;
 
     always_ff @(posedge clk) begin
@@ -252,7 +252,8 @@ module window #(
     end
 
     // ------------------------------------------------------------------------------------------------- output
-    logic [BEAT_BITS-1:0] data_q;
+    // A block RAM is slow: the padding is chosen behind it, and then there is a register.
+    logic [BEAT_BITS-1:0] data_q, out_q;
 
     ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
         .clk(clk),
@@ -262,12 +263,17 @@ module window #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            outside_q <= outside;
-            valid_q   <= enough;
+            outside_q   <= outside;
+            valid_q     <= enough;
+            out_q       <= outside_q ? {LANES{BITS'(PAD_VALUE)}} : data_q;
+            out_valid_q <= valid_q;
         end
-        if (rst) valid_q <= 1'b0;
+        if (rst) begin
+            valid_q     <= 1'b0;
+            out_valid_q <= 1'b0;
+        end
     end
 
-    assign out_valid = valid_q;
-    assign out_data  = outside_q ? {LANES{BITS'(PAD_VALUE)}} : data_q;
+    assign out_valid = out_valid_q;
+    assign out_data  = out_q;
 endmodule
