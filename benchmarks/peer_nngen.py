@@ -63,7 +63,7 @@ class Sides:
     def work(self) -> str:
         """The network in words."""
         layers = f"{SIZE}x{SIZE}x3, conv 3x3 to 8, pool 2x2, conv 3x3 to 16, pool 2x2, {CLASSES} logits"
-        return f"{layers}; {self.bits}-bit weights"
+        return f"{layers}; {self.bits}-bit weights, {self.products} products per cycle"
 
     @property
     def products(self) -> int:

@@ -27,6 +27,7 @@ class Shift(Stage):
     """
 
     PARTS = ("ram",)
+    LATENCY = 2  # of a beat that is not delayed
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
     endless: bool = False
@@ -79,11 +80,11 @@ class Shift(Stage):
         moves = serial(np.concatenate([offered, flush], axis=1).reshape(-1)).reshape(
             -1, frames + ahead, frame
         )
-        return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + 1)
+        return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + self.LATENCY)
 
     def cost(self) -> Cost:
         blocks = sum(ram_blocks(depth, self.input.beat_bits) for depth in self._depths())
-        return Cost(lut=30 * len(self.groups), ff=20 * len(self.groups), bram=blocks)
+        return Cost(lut=30 * len(self.groups), ff=20 * len(self.groups) + self.input.beat_bits, bram=blocks)
 
     def instance(self) -> Instance:
         lanes = self.input.lanes

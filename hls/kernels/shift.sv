@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Temporal shift: each group of channels is delayed by its own number of frames; zeros outside the clip.
-// Takes FRAMES frames, gives the first after LOOKAHEAD more have come and the last LOOKAHEAD by itself. II = 1, latency 1.
+// Takes FRAMES frames, gives the first after LOOKAHEAD more have come and the last LOOKAHEAD by itself. II = 1, latency 2.
 module shift #(
     parameter int BITS            = 8,  // bits of a beat
     parameter int BEATS_PER_PIXEL = 4,
@@ -33,18 +33,21 @@ module shift #(
     logic [PIXEL-1:0] pixel_q;
     logic [SLOT-1:0]  slot_q;
     logic             room, flush, move, last_beat, last_pixel;
-    logic             valid_q;
+    logic             valid_q, out_valid_q;
 
-    assign room       = out_ready || !valid_q;
+    assign room       = out_ready || !out_valid_q;
     assign flush      = ENDLESS == 0 && slot_q >= SLOT'(FRAMES);
     assign move       = room && (flush || in_valid);
     assign in_ready   = room && !flush;
     assign last_beat  = beat_q == BEAT'(BEATS_PER_PIXEL - 1);
     assign last_pixel = pixel_q == PIXEL'(PIXELS - 1);
-    assign out_valid  = valid_q;
+    assign out_valid  = out_valid_q;
 
     always_ff @(posedge clk) begin
-        if (room) valid_q <= move && slot_q >= SLOT'(LOOKAHEAD);
+        if (room) begin
+            valid_q     <= move && slot_q >= SLOT'(LOOKAHEAD);
+            out_valid_q <= valid_q;
+        end
         if (move) begin
             beat_q <= last_beat ? '0 : beat_q + 1'b1;
             if (last_beat) pixel_q <= last_pixel ? '0 : pixel_q + 1'b1;
@@ -54,10 +57,11 @@ module shift #(
             end
         end
         if (rst) begin
-            valid_q <= 1'b0;
-            beat_q  <= '0;
-            pixel_q <= '0;
-            slot_q  <= '0;
+            valid_q     <= 1'b0;
+            out_valid_q <= 1'b0;
+            beat_q      <= '0;
+            pixel_q     <= '0;
+            slot_q      <= '0;
         end
     end
 
@@ -101,10 +105,16 @@ module shift #(
         end
     endgenerate
 
+    // A block RAM is slow: groups are chosen from behind it, and then there is a register.
+    logic [BITS-1:0] picked, out_q;
+
     integer i;
     always_comb begin
-        out_data = '0;
+        picked = '0;
         for (i = 0; i < GROUPS; i = i + 1)
-            if (pick_q[i]) out_data = out_data | lane_out[i*BITS +: BITS];
+            if (pick_q[i]) picked = picked | lane_out[i*BITS +: BITS];
     end
+
+    always_ff @(posedge clk) if (room) out_q <= picked;
+    assign out_data = out_q;
 endmodule
