@@ -36,7 +36,7 @@ CASES = {
     "6bit-not-full": threshold(6, base=-32, steps=40),
     "7bit-one-row": threshold(7, base=-64, rows=1, lanes=4),
     "8bit": threshold(8, lanes=1),
-    "last-level-in-block-ram": threshold(4, rows=96, channels=96, lanes=2),
+    "last-levels-in-block-ram": threshold(4, rows=96, channels=96, lanes=2),
     "first-level-in-block-ram": threshold(2, rows=320, channels=320, lanes=32, height=2, width=2),
     "one-pixel": threshold(3, height=1, width=1),
 }
@@ -44,7 +44,7 @@ CASES = {
 
 def test_cases_cover_levels_in_block_ram() -> None:
     slow = {name: kernel.instance().parameters["SLOW"] for name, kernel in CASES.items()}
-    assert (slow["last-level-in-block-ram"], slow["first-level-in-block-ram"]) == (0b1000, 0b01), slow
+    assert (slow["last-levels-in-block-ram"], slow["first-level-in-block-ram"]) == (0b1100, 0b01), slow
 
 
 @each(CASES)
