@@ -41,6 +41,7 @@ class Recipe(Settings):
     distillation: Share = (
         0.0  # share of the quantized network's loss that is against the float network's scores
     )
+    prune: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the channels inside blocks that are taken out
     norm_freeze: Share = 0.0  # last share of the epochs in which BatchNorm keeps its statistics
     patience: Count | None = None  # epochs without a better validation AUC before it stops; None: all epochs
     validation: Annotated[float, Field(ge=0, lt=1)] = 0.1  # share of the sources; 0: train on every clip

@@ -17,6 +17,7 @@ from framegate.quant.datasets import NORMAL, find_clips, in_two_classes, labels_
 from framegate.quant.fit import Examples, Phase, Say, calibrate, fit, threads
 from framegate.quant.metrics import alarm_cases, class_targets, clip_logits, report
 from framegate.quant.networks import Network, NetworkConfig, load, save, start_from
+from framegate.quant.prune import prune, require_prunable
 from framegate.quant.recipe import Recipe
 from framegate.quant.splits import hold_out
 from framegate.quant.weights import inflate, load_pretrained
@@ -58,8 +59,15 @@ def network_config(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> Netwo
     """The network that a recipe makes for `clips`: its classes are their labels, unless it names them.
 
     Independent classes may be absent from a clip: labels 0 and `normal` are none of them, and 1 is the positive one.
-    Raises UsageError naming `folder` when a class has no clips, and for clips of a class that is not one of them.
+    Raises UsageError naming `folder` when a class has no clips, and for clips of a class that is not one of them; and
+    for a network that cannot be pruned as the recipe says.
     """
+    config = _config_for(recipe, clips, folder)
+    require_prunable(config, recipe.prune)
+    return config
+
+
+def _config_for(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> NetworkConfig:
     given = dict(recipe.network)
     if given.get("labels", "single") == "single":
         config = NetworkConfig(**({"classes": tuple(sorted(set(labels_of(clips, folder))))} | given))
@@ -143,13 +151,16 @@ def quantized_network(
     file: Path,
     say: Say,
 ) -> Network:
-    """The checkpoint `file`, trained from `baseline` if it is not there."""
+    """The checkpoint `file`, trained from `baseline`, pruned if the recipe says so, if it is not there."""
     if file.is_file():
         return load(file)
     network = Network(goal)
     start_from(network, baseline)
     if goal != goal.as_float():
         torch.manual_seed(recipe.seed)
+        if recipe.prune:
+            gone, channels = prune(network, recipe.prune)
+            say(f"pruned {gone} of {channels} channels inside blocks")
         calibrate(network, examples, recipe)
         phase = Phase(goal.precision, recipe.quantized_epochs, recipe.quantized_rate)
         fit(network, phase, recipe, examples, validation, file.parent, say, teacher=baseline)

@@ -107,7 +107,8 @@ def _last_before(name: str, dataflow: Dataflow, pixels: np.ndarray) -> np.ndarra
 def _steps(kernel: Threshold, values: np.ndarray) -> np.ndarray:
     """The thresholds' steps as bytes."""
     table, rows, (low, high) = kernel.lookup
-    places = torch.from_numpy(values).clamp(low, high) + torch.from_numpy(rows)
+    wide = torch.from_numpy(values.astype(np.int32, copy=False))  # bytes could not be cut at these
+    places = wide.clamp(low, high) + torch.from_numpy(rows)
     return torch.index_select(torch.from_numpy(table), 0, places.view(-1)).view(values.shape).numpy()
 
 

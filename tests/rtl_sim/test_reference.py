@@ -131,3 +131,20 @@ def test_a_window_and_its_product_are_one_convolution(padding: tuple[int, int, i
     values = np.random.default_rng(1).integers(0, 16, (2, *stream.shape), dtype=np.int32)
     expected = product.reference(window.reference(values))
     assert (reference._convolve(window, product, values) == expected).all()
+
+
+def test_thresholds_behind_an_activation_are_those_of_the_kernel() -> None:
+    """Its values come as bytes, which hold neither every threshold nor what lies below them."""
+    stream = Stream(frames=2, height=3, width=3, channels=4, bits=8, signed=False)
+    first = Threshold(name="a", input=stream, thresholds=np.array([[3, 90, 250]]), bits=2, base=0)
+    second = Threshold(
+        name="b",
+        input=first.outputs[0],
+        thresholds=np.array([[0, 2], [1, 9], [-5, 3], [4, 4]]),
+        bits=2,
+        base=0,
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *stream.shape), dtype=np.int32)
+    values = reference._steps(first, pixels)
+    assert values.dtype == np.uint8
+    assert (reference._steps(second, values) == second.reference(first.reference(pixels))).all()
