@@ -9,7 +9,9 @@ from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
 from framegate.hls.stream import Stream
 
-_BLOCK_BITS = 1536  # what each lane reads of a search level; smaller ones are kept in LUTs, which are slower the larger
+_BLOCK_BITS = (
+    1536  # what each lane reads of a search level; smaller ones are kept in LUTs, which are slower the larger
+)
 _BLOCK_LANES = 8  # what more lanes read is kept in LUTs as well: each would need blocks of its own
 
 
