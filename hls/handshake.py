@@ -4,10 +4,11 @@
 from dataclasses import replace
 
 from framegate.hls.dataflow import Dataflow, Link
-from framegate.hls.kernels import Fifo, Kernel, Skid, Window
+from framegate.hls.kernels import Depthwise, Fifo, Kernel, MatVec, Skid, Window
 
-_LONGEST = 4  # kernels; on an ECP5 of speed 6 a hop takes 1.5 to 2 ns of the 10 that 100 MHz leave
-_OF_A_WINDOW = 3  # behind its `ready` lie counters and an adder
+_LONGEST = 3  # hops; on an ECP5 of speed 6 one takes 1.5 to 2 ns of the 10 that 100 MHz leave
+# Behind a window's `ready` lie counters and an adder, behind that of products the most registers of all kernels.
+_HOPS: dict[type[Kernel], int] = {Window: 3, MatVec: 2, Depthwise: 2}
 
 
 def with_skids(dataflow: Dataflow) -> Dataflow:
@@ -15,11 +16,11 @@ def with_skids(dataflow: Dataflow) -> Dataflow:
 
     No cycle changes: only behind a FIFO does a beat ever wait, and there none is placed.
     """
-    chain: dict[str, int] = {}  # kernels that a kernel's `ready` comes through, itself included
+    chain: dict[str, int] = {}  # hops that a kernel's `ready` comes through, its own included
     cut: dict[Link, Skid] = {}
     for kernel in reversed(dataflow.kernels):
         after = dataflow.links_from(kernel.name)
-        own = _OF_A_WINDOW if isinstance(kernel, Window) else 1
+        own = _HOPS.get(type(kernel), 1)
         behind = {link: _chain_into(link, dataflow, chain) for link in after}
         chain[kernel.name] = own + max(behind.values(), default=0)
         if chain[kernel.name] > _LONGEST and not isinstance(kernel, Fifo | Skid):
@@ -33,7 +34,7 @@ def with_skids(dataflow: Dataflow) -> Dataflow:
 
 
 def _chain_into(link: Link, dataflow: Dataflow, chain: dict[str, int]) -> int:
-    """Kernels behind the `ready` of a link; none if its consumer keeps it in a register."""
+    """Hops behind the `ready` of a link; none if its consumer keeps it in a register."""
     return 0 if dataflow.kernel(link.consumer).REGISTERED_READY else chain[link.consumer]
 
 

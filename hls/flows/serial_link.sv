@@ -38,12 +38,13 @@ module serial_link #(
         .clk(clk), .rst(rst), .in_valid(answer_valid_q), .in_ready(answer_ready), .in_data(answer_q), .txd(txd)
     );
 
-    assign design_rst   = rst || broken;
     assign last_byte    = byte_q == 2'(PIXEL_BITS / 8 - 1);
     assign pixel_valid  = valid_q;
     assign pixel_data   = pixel_q;
     assign result_ready = answer_ready || !answer_valid_q;
     assign led          = answer_q;
+
+    always_ff @(posedge clk) design_rst <= rst || broken;  // a register: it goes to all of the design
 
     always_ff @(posedge clk) begin
         if (byte_valid) begin

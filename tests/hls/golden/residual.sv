@@ -29,6 +29,8 @@ module framegate (
     wire [7:0] stem_window_skid_data;
     wire stem_valid, stem_ready;
     wire [159:0] stem_data;
+    wire stem_skid_valid, stem_skid_ready;
+    wire [159:0] stem_skid_data;
     wire stem_act_valid, stem_act_ready;
     wire [31:0] stem_act_data;
     wire stage1_fork_left_valid, stage1_fork_left_ready;
@@ -51,6 +53,8 @@ module framegate (
     wire [15:0] stage1_conv1_window_skid_data;
     wire stage1_conv1_valid, stage1_conv1_ready;
     wire [25:0] stage1_conv1_data;
+    wire stage1_conv1_skid_valid, stage1_conv1_skid_ready;
+    wire [25:0] stage1_conv1_skid_data;
     wire stage1_conv1_act_valid, stage1_conv1_act_ready;
     wire [7:0] stage1_conv1_act_data;
     wire stage1_conv2_window_width_valid, stage1_conv2_window_width_ready;
@@ -61,10 +65,10 @@ module framegate (
     wire [15:0] stage1_conv2_window_skid_data;
     wire stage1_conv2_valid, stage1_conv2_ready;
     wire [25:0] stage1_conv2_data;
+    wire stage1_conv2_skid_valid, stage1_conv2_skid_ready;
+    wire [25:0] stage1_conv2_skid_data;
     wire stage1_conv2_act_valid, stage1_conv2_act_ready;
     wire [7:0] stage1_conv2_act_data;
-    wire stage1_conv2_act_skid_valid, stage1_conv2_act_skid_ready;
-    wire [7:0] stage1_conv2_act_skid_data;
     wire stage1_short_window_width_valid, stage1_short_window_width_ready;
     wire [3:0] stage1_short_window_width_data;
     wire stage1_short_window_valid, stage1_short_window_ready;
@@ -77,6 +81,8 @@ module framegate (
     wire [3:0] stage1_short_act_data;
     wire stage1_add_left_width_valid, stage1_add_left_width_ready;
     wire [3:0] stage1_add_left_width_data;
+    wire stage1_add_left_width_skid_valid, stage1_add_left_width_skid_ready;
+    wire [3:0] stage1_add_left_width_skid_data;
     wire stage1_add_right_fifo_valid, stage1_add_right_fifo_ready;
     wire [3:0] stage1_add_right_fifo_data;
     wire stage1_add_valid, stage1_add_ready;
@@ -91,6 +97,8 @@ module framegate (
     wire [5:0] head_window_skid_data;
     wire head_valid, head_ready;
     wire [15:0] head_data;
+    wire head_skid_valid, head_skid_ready;
+    wire [15:0] head_skid_data;
     wire segments_valid, segments_ready;
     wire [17:0] segments_data;
     wire decide_valid, decide_ready;
@@ -147,12 +155,21 @@ module framegate (
         .out_valid(stem_valid), .out_ready(stem_ready), .out_data(stem_data)
     );
 
+    // 4x4x8 int20, 8 lanes -> 4x4x8 int20, 8 lanes
+    skid #(
+        .BITS(160)
+    ) u_stem_skid (
+        .clk(clk), .rst(reset),
+        .in_valid(stem_valid), .in_ready(stem_ready), .in_data(stem_data),
+        .out_valid(stem_skid_valid), .out_ready(stem_skid_ready), .out_data(stem_skid_data)
+    );
+
     // 4x4x8 int20, 8 lanes -> 4x4x8 uint4, 8 lanes
     threshold #(
         .LANES(8), .BEATS(1), .IN_BITS(20), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("stem_act_level0.hex"), .LEVEL1("stem_act_level1.hex"), .LEVEL2("stem_act_level2.hex"), .LEVEL3("stem_act_level3.hex")
     ) u_stem_act (
         .clk(clk), .rst(reset),
-        .in_valid(stem_valid), .in_ready(stem_ready), .in_data(stem_data),
+        .in_valid(stem_skid_valid), .in_ready(stem_skid_ready), .in_data(stem_skid_data),
         .out_valid(stem_act_valid), .out_ready(stem_act_ready), .out_data(stem_act_data)
     );
 
@@ -238,12 +255,21 @@ module framegate (
         .out_valid(stage1_conv1_valid), .out_ready(stage1_conv1_ready), .out_data(stage1_conv1_data)
     );
 
+    // 2x2x8 int13, 2 lanes -> 2x2x8 int13, 2 lanes
+    skid #(
+        .BITS(26)
+    ) u_stage1_conv1_skid (
+        .clk(clk), .rst(reset),
+        .in_valid(stage1_conv1_valid), .in_ready(stage1_conv1_ready), .in_data(stage1_conv1_data),
+        .out_valid(stage1_conv1_skid_valid), .out_ready(stage1_conv1_skid_ready), .out_data(stage1_conv1_skid_data)
+    );
+
     // 2x2x8 int13, 2 lanes -> 2x2x8 uint4, 2 lanes
     threshold #(
         .LANES(2), .BEATS(4), .IN_BITS(13), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("stage1_conv1_act_level0.hex"), .LEVEL1("stage1_conv1_act_level1.hex"), .LEVEL2("stage1_conv1_act_level2.hex"), .LEVEL3("stage1_conv1_act_level3.hex")
     ) u_stage1_conv1_act (
         .clk(clk), .rst(reset),
-        .in_valid(stage1_conv1_valid), .in_ready(stage1_conv1_ready), .in_data(stage1_conv1_data),
+        .in_valid(stage1_conv1_skid_valid), .in_ready(stage1_conv1_skid_ready), .in_data(stage1_conv1_skid_data),
         .out_valid(stage1_conv1_act_valid), .out_ready(stage1_conv1_act_ready), .out_data(stage1_conv1_act_data)
     );
 
@@ -283,22 +309,22 @@ module framegate (
         .out_valid(stage1_conv2_valid), .out_ready(stage1_conv2_ready), .out_data(stage1_conv2_data)
     );
 
+    // 2x2x8 int13, 2 lanes -> 2x2x8 int13, 2 lanes
+    skid #(
+        .BITS(26)
+    ) u_stage1_conv2_skid (
+        .clk(clk), .rst(reset),
+        .in_valid(stage1_conv2_valid), .in_ready(stage1_conv2_ready), .in_data(stage1_conv2_data),
+        .out_valid(stage1_conv2_skid_valid), .out_ready(stage1_conv2_skid_ready), .out_data(stage1_conv2_skid_data)
+    );
+
     // 2x2x8 int13, 2 lanes -> 2x2x8 int4, 2 lanes
     threshold #(
         .LANES(2), .BEATS(4), .IN_BITS(13), .IN_SIGNED(1), .OUT_BITS(4), .BASE(-8), .SLOW(0), .LEVEL0("stage1_conv2_act_level0.hex"), .LEVEL1("stage1_conv2_act_level1.hex"), .LEVEL2("stage1_conv2_act_level2.hex"), .LEVEL3("stage1_conv2_act_level3.hex")
     ) u_stage1_conv2_act (
         .clk(clk), .rst(reset),
-        .in_valid(stage1_conv2_valid), .in_ready(stage1_conv2_ready), .in_data(stage1_conv2_data),
+        .in_valid(stage1_conv2_skid_valid), .in_ready(stage1_conv2_skid_ready), .in_data(stage1_conv2_skid_data),
         .out_valid(stage1_conv2_act_valid), .out_ready(stage1_conv2_act_ready), .out_data(stage1_conv2_act_data)
-    );
-
-    // 2x2x8 int4, 2 lanes -> 2x2x8 int4, 2 lanes
-    skid #(
-        .BITS(8)
-    ) u_stage1_conv2_act_skid (
-        .clk(clk), .rst(reset),
-        .in_valid(stage1_conv2_act_valid), .in_ready(stage1_conv2_act_ready), .in_data(stage1_conv2_act_data),
-        .out_valid(stage1_conv2_act_skid_valid), .out_ready(stage1_conv2_act_skid_ready), .out_data(stage1_conv2_act_skid_data)
     );
 
     // 4x4x8 uint4, 8 lanes -> 4x4x8 uint4, 1 lane
@@ -351,8 +377,17 @@ module framegate (
         .IN_BITS(8), .OUT_BITS(4)
     ) u_stage1_add_left_width (
         .clk(clk), .rst(reset),
-        .in_valid(stage1_conv2_act_skid_valid), .in_ready(stage1_conv2_act_skid_ready), .in_data(stage1_conv2_act_skid_data),
+        .in_valid(stage1_conv2_act_valid), .in_ready(stage1_conv2_act_ready), .in_data(stage1_conv2_act_data),
         .out_valid(stage1_add_left_width_valid), .out_ready(stage1_add_left_width_ready), .out_data(stage1_add_left_width_data)
+    );
+
+    // 2x2x8 int4, 1 lane -> 2x2x8 int4, 1 lane
+    skid #(
+        .BITS(4)
+    ) u_stage1_add_left_width_skid (
+        .clk(clk), .rst(reset),
+        .in_valid(stage1_add_left_width_valid), .in_ready(stage1_add_left_width_ready), .in_data(stage1_add_left_width_data),
+        .out_valid(stage1_add_left_width_skid_valid), .out_ready(stage1_add_left_width_skid_ready), .out_data(stage1_add_left_width_skid_data)
     );
 
     // 2x2x8 int4, 1 lane -> 2x2x8 int4, 1 lane
@@ -369,7 +404,7 @@ module framegate (
         .LANES(1), .LEFT_BITS(4), .LEFT_SIGNED(1), .RIGHT_BITS(4), .RIGHT_SIGNED(1), .OUT_BITS(5)
     ) u_stage1_add (
         .clk(clk), .rst(reset),
-        .left_valid(stage1_add_left_width_valid), .left_ready(stage1_add_left_width_ready), .left_data(stage1_add_left_width_data),
+        .left_valid(stage1_add_left_width_skid_valid), .left_ready(stage1_add_left_width_skid_ready), .left_data(stage1_add_left_width_skid_data),
         .right_valid(stage1_add_right_fifo_valid), .right_ready(stage1_add_right_fifo_ready), .right_data(stage1_add_right_fifo_data),
         .out_valid(stage1_add_valid), .out_ready(stage1_add_ready), .out_data(stage1_add_data)
     );
@@ -419,12 +454,21 @@ module framegate (
         .out_valid(head_valid), .out_ready(head_ready), .out_data(head_data)
     );
 
+    // 1x1x3 int16, 1 lane -> 1x1x3 int16, 1 lane
+    skid #(
+        .BITS(16)
+    ) u_head_skid (
+        .clk(clk), .rst(reset),
+        .in_valid(head_valid), .in_ready(head_ready), .in_data(head_data),
+        .out_valid(head_skid_valid), .out_ready(head_skid_ready), .out_data(head_skid_data)
+    );
+
     // 1x1x3 int16, 1 lane -> 1x1x3 int18, 1 lane
     mean #(
         .LANES(1), .IN_BITS(16), .SIGNED(1), .OUT_BITS(18), .GROUP(3), .COUNT(3)
     ) u_segments (
         .clk(clk), .rst(reset),
-        .in_valid(head_valid), .in_ready(head_ready), .in_data(head_data),
+        .in_valid(head_skid_valid), .in_ready(head_skid_ready), .in_data(head_skid_data),
         .out_valid(segments_valid), .out_ready(segments_ready), .out_data(segments_data)
     );
 
