@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Temporal shift: each group of channels is delayed by its own number of frames; zeros outside the clip.
-// Takes FRAMES frames, gives the first after LOOKAHEAD more have come and the last LOOKAHEAD by itself. II = 1, latency 2.
+// Takes FRAMES frames, gives the first after LOOKAHEAD more have come and the last LOOKAHEAD by itself. II = 1, latency 3.
 module shift #(
     parameter int BITS            = 8,  // bits of a beat
     parameter int BEATS_PER_PIXEL = 4,
@@ -33,7 +33,7 @@ module shift #(
     logic [PIXEL-1:0] pixel_q;
     logic [SLOT-1:0]  slot_q;
     logic             room, flush, move, last_beat, last_pixel;
-    logic             valid_q, out_valid_q;
+    logic             valid_q, late_valid_q, out_valid_q;
 
     assign room       = out_ready || !out_valid_q;
     assign flush      = ENDLESS == 0 && slot_q >= SLOT'(FRAMES);
@@ -45,8 +45,9 @@ module shift #(
 
     always_ff @(posedge clk) begin
         if (room) begin
-            valid_q     <= move && slot_q >= SLOT'(LOOKAHEAD);
-            out_valid_q <= valid_q;
+            valid_q      <= move && slot_q >= SLOT'(LOOKAHEAD);
+            late_valid_q <= valid_q;
+            out_valid_q  <= late_valid_q;
         end
         if (move) begin
             beat_q <= last_beat ? '0 : beat_q + 1'b1;
@@ -57,11 +58,12 @@ module shift #(
             end
         end
         if (rst) begin
-            valid_q     <= 1'b0;
-            out_valid_q <= 1'b0;
-            beat_q      <= '0;
-            pixel_q     <= '0;
-            slot_q      <= '0;
+            valid_q      <= 1'b0;
+            late_valid_q <= 1'b0;
+            out_valid_q  <= 1'b0;
+            beat_q       <= '0;
+            pixel_q      <= '0;
+            slot_q       <= '0;
         end
     end
 
@@ -105,16 +107,24 @@ module shift #(
         end
     endgenerate
 
-    // A block RAM is slow: groups are chosen from behind it, and then there is a register.
-    logic [BITS-1:0] picked, out_q;
+    // A block RAM is slow and may lie far off: a register is all that stands behind it, then a group is chosen.
+    logic [GROUPS*BITS-1:0] late_q;
+    logic [GROUPS-1:0]      late_pick_q;
+    logic [BITS-1:0]        picked, out_q;
 
     integer i;
     always_comb begin
         picked = '0;
         for (i = 0; i < GROUPS; i = i + 1)
-            if (pick_q[i]) picked = picked | lane_out[i*BITS +: BITS];
+            if (late_pick_q[i]) picked = picked | late_q[i*BITS +: BITS];
     end
 
-    always_ff @(posedge clk) if (room) out_q <= picked;
+    always_ff @(posedge clk) begin
+        if (room) begin
+            late_q      <= lane_out;
+            late_pick_q <= pick_q;
+            out_q       <= picked;
+        end
+    end
     assign out_data = out_q;
 endmodule
