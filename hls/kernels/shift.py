@@ -84,7 +84,11 @@ class Shift(Stage):
 
     def cost(self) -> Cost:
         blocks = sum(ram_blocks(depth, self.input.beat_bits) for depth in self._depths())
-        return Cost(lut=30 * len(self.groups), ff=(20 + self.input.beat_bits) * len(self.groups) + self.input.beat_bits, bram=blocks)
+        return Cost(
+            lut=30 * len(self.groups),
+            ff=(20 + self.input.beat_bits) * len(self.groups) + self.input.beat_bits,
+            bram=blocks,
+        )
 
     def instance(self) -> Instance:
         lanes = self.input.lanes
