@@ -4,11 +4,9 @@
 from dataclasses import replace
 
 from framegate.hls.dataflow import Dataflow, Link
-from framegate.hls.kernels import Depthwise, Fifo, Kernel, MatVec, Skid, Window
+from framegate.hls.kernels import Fifo, Kernel, Skid
 
 _LONGEST = 3  # hops; on an ECP5 of speed 6 one takes 1.5 to 2 ns of the 10 that 100 MHz leave
-# Behind a window's `ready` lie counters and an adder, behind that of products the most registers of all kernels.
-_HOPS: dict[type[Kernel], int] = {Window: 3, MatVec: 2, Depthwise: 2}
 
 
 def with_skids(dataflow: Dataflow) -> Dataflow:
@@ -20,11 +18,10 @@ def with_skids(dataflow: Dataflow) -> Dataflow:
     cut: dict[Link, Skid] = {}
     for kernel in reversed(dataflow.kernels):
         after = dataflow.links_from(kernel.name)
-        own = _HOPS.get(type(kernel), 1)
         behind = {link: _chain_into(link, dataflow, chain) for link in after}
-        chain[kernel.name] = own + max(behind.values(), default=0)
+        chain[kernel.name] = kernel.READY_HOPS + max(behind.values(), default=0)
         if chain[kernel.name] > _LONGEST and not isinstance(kernel, Fifo | Skid):
-            chain[kernel.name] = own
+            chain[kernel.name] = kernel.READY_HOPS
             cut |= {
                 link: Skid(name=_name(kernel, link), input=dataflow.stream(link))
                 for link in after

@@ -87,6 +87,7 @@ class Kernel(ABC):
     """A piece of hardware between streams. Subclasses are frozen dataclasses of its static parameters."""
 
     REGISTERED_READY: ClassVar[bool] = False  # its inputs' `ready` depends on registers alone
+    READY_HOPS: ClassVar[int] = 1  # its share of a chain of `ready`, see handshake.py
     PARTS: ClassVar[tuple[str, ...]] = ()  # stems of the modules that its own is made of, beside it
 
     name: str

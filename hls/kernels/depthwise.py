@@ -2,7 +2,7 @@
 """Depthwise product: each channel with its own taps, PE channels per cycle, weights on chip."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from framegate.errors import UsageError
@@ -35,6 +35,7 @@ class Depthwise(Stage):
     """
 
     PARTS = PRODUCT_PARTS
+    READY_HOPS: ClassVar[int] = 2  # as of a matrix product
     LATENCY = 4  # registers: fetch, operands, products, accumulator
 
     weights: np.ndarray  # integers (channels, taps)

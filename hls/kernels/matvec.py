@@ -2,7 +2,7 @@
 """Matrix-vector product: PE rows times SIMD columns per cycle, weights and biases on chip."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from framegate.errors import UsageError
@@ -34,6 +34,7 @@ class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
     PARTS = (*PRODUCT_PARTS, "rom")
+    READY_HOPS: ClassVar[int] = 2  # it enables the most registers of all kernels
 
     weights: np.ndarray  # integers (rows, columns)
     pe: int = 1

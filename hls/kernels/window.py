@@ -23,6 +23,7 @@ class Window(Stage):
     """
 
     REGISTERED_READY: ClassVar[bool] = True
+    READY_HOPS: ClassVar[int] = 3  # counters and an adder lie behind its reader's
     PARTS = ("ram",)
     LATENCY = 2  # from a beat's read to its offer
 
