@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from framegate.errors import UsageError
 from framegate.hls.dataflow import Dataflow
-from framegate.hls.kernels import Cost, Depthwise, Fifo, FrameGather, Kernel, MatVec, Shift, Window
+from framegate.hls.kernels import Cost, Depthwise, Fifo, FrameGather, Kernel, MatVec, Shift, Slide, Window
 from framegate.hls.targets import Target, load_target, target_names
 
 NOTHING = Cost()
@@ -15,7 +15,7 @@ RESOURCES = ("lut", "ff", "dsp", "bram")
 _HOLDS: dict[str, tuple[type[Kernel], ...]] = {
     "weights": (MatVec, Depthwise),
     "frame buffers": (FrameGather, Shift),
-    "line buffers": (Window,),
+    "line buffers": (Window, Slide),
     "FIFOs": (Fifo,),
 }
 

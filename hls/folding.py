@@ -5,6 +5,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import gcd, lcm
 from typing import Literal, TypeGuard
 
@@ -21,11 +22,13 @@ from framegate.hls.kernels import (
     MatVec,
     Pool,
     Shift,
+    Slide,
     Width,
     Window,
 )
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
+from framegate.hls.unroll import parallel_window, taps_at_once, weights_in_order
 
 _MOST_PIXEL_LANES = 16
 Multiply = Literal["dsp", "lut"]
@@ -42,6 +45,7 @@ class Fold:
     pe: int  # rows per cycle of a matrix product, else 1
     cycles: int  # per frame that enters the design
     cost: Cost
+    taps: int = 1  # per cycle
     multiply: Multiply = "dsp"  # what makes the products
     in_luts: Cost | None = None  # the cost with products made of LUTs, where that is possible
 
@@ -157,14 +161,24 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
     frames = dataflow.pixels.frames
     found = []
     for pe in divisors(last.rows) if isinstance(last, MatVec) else [1]:
-        for lanes in divisors(_widest(layer)):
-            folded = _folded(layer, lanes, pe)
+        for lanes, taps in _lanes_and_taps(layer):
+            folded = _folded(layer, lanes, pe, taps)
             cycles = max(kernel.cycles_per_clip for kernel in folded)
             in_luts = None if products == "dsp" else _in_luts(folded)
-            made = Fold(lanes, pe, -(-cycles // frames), total(folded), in_luts=in_luts)
+            made = Fold(lanes, pe, -(-cycles // frames), total(folded), taps, in_luts=in_luts)
             folded_in = products == "auto" and isinstance(folded[-1], MatVec) and folded[-1].constant
             found.append(of_luts(made) if in_luts is not None and (products == "lut" or folded_in) else made)
     return found
+
+
+def _lanes_and_taps(layer: list[Kernel]) -> Iterator[tuple[int, int]]:
+    """Channels and taps per cycle; of a matrix product several taps only with all their channels."""
+    *before, last = layer
+    window, widest = before[-1] if before else None, _widest(layer)
+    for lanes in divisors(widest):
+        unrolled = isinstance(last, Depthwise) or (isinstance(last, MatVec) and lanes == widest)
+        for taps in taps_at_once(window) if isinstance(window, Window) and unrolled else [1]:
+            yield lanes, taps
 
 
 def _in_luts(folded: list[Kernel]) -> Cost | None:
@@ -183,12 +197,13 @@ def _widest(layer: list[Kernel]) -> int:
     return first.lanes_for(0) if _is_adaptable(first) else first.inputs[0].channels
 
 
-def _folded(layer: list[Kernel], lanes: int, pe: int) -> list[Kernel]:
+def _folded(layer: list[Kernel], lanes: int, pe: int, taps: int = 1) -> list[Kernel]:
     """The layer with so many lanes."""
     streams = [replace(stream, lanes=lanes) for stream in layer[0].inputs]
+    rows = pe if isinstance(layer[-1], MatVec) else None
     made: list[Kernel] = []
-    for kernel in layer:
-        made.append(_rebuilt(kernel, streams, pe if isinstance(layer[-1], MatVec) else None))
+    for before, kernel in zip([None, *layer], layer, strict=False):
+        made += _rebuilt(kernel, streams, rows, taps, before)
         streams = list(made[-1].outputs)
     return made
 
@@ -290,12 +305,12 @@ def _paused(dataflow: Dataflow) -> Dataflow:
     return replace(dataflow, kernels=tuple(kernels))
 
 
-def _window_behind(dataflow: Dataflow, kernel: Kernel) -> Window | None:
+def _window_behind(dataflow: Dataflow, kernel: Kernel) -> Window | Slide | None:
     """The window that reads what a kernel sends, perhaps on other lanes."""
     reader = dataflow.kernel(dataflow.links_from(kernel.name)[0].consumer)
     if isinstance(reader, Width):
         return _window_behind(dataflow, reader)
-    return reader if isinstance(reader, Window) else None
+    return reader if isinstance(reader, Window | Slide) else None
 
 
 def _pixel_lanes(pixels: Stream) -> int:
@@ -317,6 +332,7 @@ class _Wiring:
         feeds = self.unfolded.links_into(kernel.name)
         offered = [self._offered(link) for link in feeds]
         lanes = _lanes_wanted(kernel, offered, fold)
+        ends: list[tuple[str, int]] = []
         for slot, link in enumerate(feeds):
             producer, port = link.producer, link.port
             for step in self._steps(offered[slot], lanes):
@@ -324,11 +340,21 @@ class _Wiring:
                 self.links.append(Link(producer, port, width.name, 0))
                 self.kernels[width.name] = width
                 producer, port, offered[slot] = width.name, 0, width.outputs[0]
-            self.links.append(Link(producer, port, kernel.name, slot))
-        made = _rebuilt(kernel, offered, self._pe(kernel, fold))
-        if isinstance(made, MatVec | Depthwise) and fold is not None:
-            made = replace(made, multiply=fold.multiply)
-        self.kernels[kernel.name] = made
+            ends.append((producer, port))
+        first, *others = self._made(kernel, offered, fold)
+        self.links += [Link(producer, port, first.name, slot) for slot, (producer, port) in enumerate(ends)]
+        self.links += [Link(before.name, 0, behind.name, 0) for before, behind in pairwise([first, *others])]
+        self.kernels |= {made.name: made for made in (first, *others)}
+
+    def _made(self, kernel: Kernel, offered: list[Stream], fold: Fold | None) -> list[Kernel]:
+        """The kernel for its inputs and its fold; two for a window of several taps per cycle."""
+        before = self.unfolded.links_into(kernel.name)[0].producer
+        window = self.unfolded.kernel(before) if before != PIXELS else None
+        made = _rebuilt(kernel, offered, self._pe(kernel, fold), fold.taps if fold else 1, window)
+        return [
+            replace(part, multiply=fold.multiply) if fold and isinstance(part, MatVec | Depthwise) else part
+            for part in made
+        ]
 
     def _offered(self, link: Link) -> Stream:
         """What the already connected producer drives."""
@@ -360,7 +386,9 @@ def _lanes_wanted(kernel: Kernel, offered: list[Stream], fold: Fold | None) -> i
     if _is_adaptable(kernel):
         taken = kernel.lanes_for(lanes)
         return taken if fold is None else max(taken, fold.lanes)  # as offered, if that is fast enough
-    return lanes if fold is None else fold.lanes
+    if fold is None:
+        return lanes
+    return fold.lanes * fold.taps if isinstance(kernel, MatVec | Depthwise) else fold.lanes
 
 
 def _width_name(kernel: Kernel, slot: int, step: int, lanes: int) -> str:
@@ -368,10 +396,19 @@ def _width_name(kernel: Kernel, slot: int, step: int, lanes: int) -> str:
     return f"{kernel.name}{port}_{'width' if step == lanes else 'split'}"
 
 
-def _rebuilt(kernel: Kernel, streams: list[Stream], pe: int | None) -> Kernel:
-    """The kernel for other input streams; `pe` is of the matrix product that it is, or that it is the window of."""
-    if isinstance(kernel, Window) and pe is not None:
-        return replace(kernel, input=streams[0], repeat=kernel.repeat // pe)
+def _rebuilt(
+    kernel: Kernel, streams: list[Stream], pe: int | None, taps: int, before: Kernel | None
+) -> list[Kernel]:
+    """The kernel for other input streams; `pe` is of the matrix product that it is, or that it is the window of, `taps`
+    of a product of either kind, `before` what it reads, unfolded.
+    """
+    if isinstance(kernel, Window) and (taps > 1 or pe is not None):
+        repeat = kernel.repeat // (pe or 1)
+        whole = replace(kernel, input=streams[0], repeat=repeat)
+        return parallel_window(kernel, streams[0], taps, repeat) if taps > 1 else [whole]
     if isinstance(kernel, MatVec) and pe is not None:
-        return replace(kernel, input=streams[0], pe=pe)
-    return kernel.taking(*streams)
+        return [replace(kernel, input=streams[0], pe=pe, weights=weights_in_order(kernel, before, taps))]
+    if isinstance(kernel, Depthwise):
+        weights = weights_in_order(kernel, before, taps)
+        return [replace(kernel, input=streams[0], at_once=taps, weights=weights)]
+    return [kernel.taking(*streams)]

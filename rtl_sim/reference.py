@@ -21,6 +21,7 @@ from framegate.hls.kernels import (
     Pace,
     Shift,
     Skid,
+    Slide,
     Threshold,
     Width,
     Window,
@@ -28,7 +29,7 @@ from framegate.hls.kernels import (
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-_MOVES = Fifo | Fork | Pace | Shift | Skid | Width  # values as they are, of any type
+_MOVES = Fifo | Fork | Pace | Shift | Skid | Slide | Width  # values as they are, of any type
 _BATCH = 8  # clips whose activations stay in the processor's caches
 
 

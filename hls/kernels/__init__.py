@@ -26,6 +26,7 @@ from framegate.hls.kernels.pace import Pace
 from framegate.hls.kernels.pool import Pool
 from framegate.hls.kernels.shift import Shift
 from framegate.hls.kernels.skid import Skid
+from framegate.hls.kernels.slide import Slide
 from framegate.hls.kernels.sliding_mean import SlidingMean
 from framegate.hls.kernels.threshold import Threshold
 from framegate.hls.kernels.width import Width
@@ -47,6 +48,7 @@ KINDS: dict[str, type[Kernel]] = {
         Pool,
         Shift,
         Skid,
+        Slide,
         SlidingMean,
         Threshold,
         Width,

@@ -30,15 +30,15 @@ from framegate.hls.stream import Stream, bits_for
 class Depthwise(Stage):
     """Per channel the sum of its taps times its weights.
 
-    The input is a depthwise window: per block of PE neighbouring channels a beat for each tap. PE is its number of
-    lanes.
+    The input is a depthwise window: per block of PE neighbouring channels a beat for every `at_once` taps. Its lanes
+    are those taps, PE channels each.
     """
 
     PARTS = PRODUCT_PARTS
     READY_HOPS: ClassVar[int] = 2  # as of a matrix product
-    LATENCY = 4  # registers: fetch, operands, products, accumulator
 
-    weights: np.ndarray  # integers (channels, taps)
+    weights: np.ndarray  # integers (channels, taps), the taps in the order in which they come
+    at_once: int = 1  # taps per cycle
     multiply: Literal["dsp", "lut"] = "dsp"  # what makes the products
 
     def __post_init__(self) -> None:
@@ -46,6 +46,11 @@ class Depthwise(Stage):
             raise UsageError(
                 f"{self.name}: weights {self.weights.shape} need {self.weights.size} values per pixel sent once, "
                 f"got {self.input.channels} sent {self.input.repeat} times"
+            )
+        if self.taps % self.at_once or self.input.lanes % self.at_once:
+            raise UsageError(
+                f"{self.name}: {self.at_once} taps at once do not divide its {self.taps} taps and the "
+                f"{self.input.lanes} lanes of its input"
             )
         if self.channels % self.pe:
             raise UsageError(
@@ -67,12 +72,17 @@ class Depthwise(Stage):
     @property
     def pe(self) -> int:
         """Channels per cycle."""
-        return self.input.lanes
+        return self.input.lanes // self.at_once
 
     @property
     def multipliers(self) -> int:
         """Products per cycle."""
-        return self.pe
+        return self.input.lanes
+
+    @property
+    def latency(self) -> int:
+        """Registers: fetch, operands, products, a level for every four taps to add, accumulator."""
+        return 4 + ((self.at_once - 1).bit_length() + 1) // 2
 
     @property
     def weight_bits(self) -> int:
@@ -88,7 +98,7 @@ class Depthwise(Stage):
     @property
     def outputs(self) -> tuple[Stream, ...]:
         bits, _ = bits_for(min(self.bounds[0], -1), max(self.bounds[1], 0))
-        return (replace(self.input, channels=self.channels, bits=bits, signed=True),)
+        return (replace(self.input, channels=self.channels, lanes=self.pe, bits=bits, signed=True),)
 
     @property
     def exact_type(self) -> type[np.floating]:
@@ -111,28 +121,33 @@ class Depthwise(Stage):
 
     def timing(self, *arrivals: Beats) -> Timing:
         taken = taken_at_once(arrivals[0])
-        return Timing((taken,), every(taken, self.taps) + self.LATENCY)
+        return Timing((taken,), every(taken, self.taps // self.at_once) + self.latency)
 
     def cost(self) -> Cost:
-        out, word = self.outputs[0].bits, self.pe * self.weight_bits
-        blocks = block_rams(self.weights.size // self.pe, word)
-        operand = self.pe * self.input.bits + word
+        out, products = self.outputs[0].bits, self.multipliers
+        word = products * self.weight_bits
+        blocks = block_rams(self.weights.size // products, word)
+        operand = products * self.input.bits + word
         product_bits = self.input.bits + self.weight_bits
         in_luts = self.multiply == "lut"
         return Cost(
-            lut=2 * self.pe * out
+            lut=(products + self.pe) * out
             + 100
-            + in_luts * self.pe * lut_product(self.input.bits, self.weight_bits)
+            + in_luts * products * lut_product(self.input.bits, self.weight_bits)
             + (0 if blocks else self.weights.size * self.weight_bits // 16),
-            ff=(1 + in_luts) * operand + self.pe * (in_luts * product_bits + out) + 24,
-            dsp=0 if in_luts else self.pe,
+            ff=(1 + in_luts) * operand
+            + in_luts * products * product_bits
+            + (self.pe if self.at_once == 1 else products) * out
+            + 24,
+            dsp=0 if in_luts else products,
             bram=blocks,
         )
 
     def instance(self) -> Instance:
         parameters: dict[str, int | str] = {
             "PE": self.pe,
-            "TAPS": self.taps,
+            "AT_ONCE": self.at_once,
+            "STEPS": self.taps // self.at_once,
             "BLOCKS": self.channels // self.pe,
             "IN_BITS": self.input.bits,
             "IN_SIGNED": int(self.input.signed),
@@ -141,9 +156,12 @@ class Depthwise(Stage):
             "IN_LUTS": int(self.multiply == "lut"),
         }
         words = [
-            pack(tap, self.weight_bits) for tap in self._blocks().transpose(0, 2, 1).reshape(-1, self.pe)
+            pack(step, self.weight_bits)
+            for step in self._blocks().transpose(0, 2, 1).reshape(-1, self.multipliers)
         ]
-        return Instance("depthwise", parameters, (Memory("weights", words, self.pe * self.weight_bits),))
+        return Instance(
+            "depthwise", parameters, (Memory("weights", words, self.multipliers * self.weight_bits),)
+        )
 
     def _blocks(self) -> np.ndarray:
         """The weights as (blocks, PE, taps)."""

@@ -6,7 +6,17 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, ram_blocks, ram_slice, serial
+from framegate.hls.kernels._kernel import (
+    Beats,
+    Cost,
+    Instance,
+    Stage,
+    Timing,
+    each_beat,
+    ram_blocks,
+    ram_slice,
+    serial,
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,8 +36,8 @@ class Fifo(Stage):
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return values[0]
 
-    def timing(self, *arrivals: np.ndarray) -> Timing:
-        taken = serial(arrivals[0])
+    def timing(self, *arrivals: Beats) -> Timing:
+        taken = serial(each_beat(arrivals[0]))
         if self.depth <= self.LATENCY:  # too short for a beat in every cycle
             for beat in range(self.depth, len(taken)):
                 free = taken[beat - self.depth] + self.LATENCY + 1

@@ -22,6 +22,11 @@ def depthwise(channels: int, taps: int, pe: int, weight_bits: int = 4, **changes
     return Depthwise(name="dw", input=taken, weights=weights)
 
 
+def at_once(kernel: Depthwise, taps: int) -> Depthwise:
+    """The same with more taps per cycle."""
+    return replace(kernel, input=replace(kernel.input, lanes=taps * kernel.pe), at_once=taps)
+
+
 CASES = {
     "pe2": depthwise(4, 9, 2),
     "serial": depthwise(4, 9, 1),
@@ -34,6 +39,10 @@ CASES = {
     "unsigned-8bit": depthwise(2, 6, 1, weight_bits=8, bits=8),
     "2bit": depthwise(4, 9, 2, weight_bits=2, bits=2),
     "1bit": depthwise(3, 3, 3, weight_bits=2, bits=1),
+    "three-taps": at_once(depthwise(4, 9, 2), 3),
+    "nine-taps": at_once(depthwise(4, 9, 1), 9),
+    "all-taps-and-channels": at_once(depthwise(4, 9, 4, weight_bits=8, bits=8, signed=True), 9),
+    "five-taps-in-luts": replace(at_once(depthwise(2, 15, 1), 5), multiply="lut"),
     "luts-4bit-signed": replace(depthwise(4, 9, 2, bits=4, signed=True), multiply="lut"),
     "luts-8bit-activations": replace(depthwise(4, 9, 2, bits=8), multiply="lut"),
     "luts-3bit": replace(depthwise(6, 4, 3, weight_bits=3, bits=3), multiply="lut"),
@@ -143,6 +152,13 @@ def test_an_input_of_another_shape_is_refused() -> None:
 def test_lanes_that_do_not_divide_the_channels_are_refused() -> None:
     with pytest.raises(UsageError, match=r"^dw: 3 lanes do not divide 4 channels"):
         depthwise(4, 9, 3)
+
+
+def test_taps_at_once_that_do_not_divide_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"^dw: 2 taps at once do not divide its 9 taps and the 2 lanes of its input$"
+    ):
+        replace(CASES["pe2"], at_once=2)
 
 
 def test_accumulators_beyond_32_bits_are_refused() -> None:
