@@ -112,7 +112,13 @@ def foldings(window: Window, of: MatVec | Depthwise) -> Iterator[list[Kernel]]:
             if isinstance(of, Depthwise):
                 yield [*sent, replace(of, input=out, at_once=out.lanes // lanes)]
             elif len(sent) == 1 or lanes == channels:
-                yield [*sent, replace(of, input=out, pe=pe)]
+                yield [*sent, of_constants_in_luts(replace(of, input=out, pe=pe))]
+
+
+def of_constants_in_luts(made: MatVec) -> MatVec:
+    """A product by constants is folded into logic, if its weights are narrow enough."""
+    narrow = np.abs(made.weights).max() < 8
+    return replace(made, multiply="lut") if made.constant and narrow else made
 
 
 def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
