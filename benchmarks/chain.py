@@ -21,11 +21,11 @@ def measure(model: str, build: Path, say: Callable[[str], None]) -> list[dict[st
     shutil.rmtree(build, ignore_errors=True)
     clips = demo_clips(build / "clips", 1)[:1]
     compile_model(
-        model, build, "ulx3s-85f", "1000", None, say
+        model, build, "ulx3s-85f", "1200", None, say
     )  # exports the QONNX file; its time does not count
     hardware = build / "from_qonnx"
     steps: dict[str, Callable[[], object]] = {
-        "QONNX to RTL": lambda: compile_model(str(build / QONNX), hardware, "ulx3s-85f", "1000", None, say),
+        "QONNX to RTL": lambda: compile_model(str(build / QONNX), hardware, "ulx3s-85f", "1200", None, say),
         "RTL simulation of one clip, with the build": lambda: simulate_build(hardware, clips, say),
     }
     return [_shop(build / "shop"), *(_row(name, step) for name, step in steps.items())]

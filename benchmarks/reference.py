@@ -26,7 +26,7 @@ def measure(model: str, clips: int, build: Path, say: Callable[[str], None]) -> 
 
     Raises FramegateError when a logit differs.
     """
-    compile_model(model, build, "ulx3s-85f", "1000", None, say)
+    compile_model(model, build, "ulx3s-85f", "1200", None, say)
     dataflow, network = load_dataflow(build / DATAFLOW), find(model)
     pixels = np.random.default_rng(0).integers(0, 256, (clips, *dataflow.pixels.shape), dtype=np.uint8)
     tensor = torch.from_numpy(pixels)

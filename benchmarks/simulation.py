@@ -20,7 +20,7 @@ def measure(model: str, folder: Path, say: Callable[[str], None]) -> list[dict[s
 
     Raises FramegateError when the two runs differ in a logit or a cycle.
     """
-    compile_model(model, folder, "ulx3s-85f", "1000", None, say)
+    compile_model(model, folder, "ulx3s-85f", "1200", None, say)
     dataflow = load_dataflow(folder / DATAFLOW)
     pixels = np.random.default_rng(0).integers(0, 256, (_CLIPS[-1], *dataflow.pixels.shape), dtype=np.uint8)
     found: dict[str, list[Verdict]] = {}

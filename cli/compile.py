@@ -11,7 +11,7 @@ from framegate.console import Json, say, show
 from framegate.errors import UsageError
 from framegate.options import Board, Clock, Network
 
-EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1000`"
+EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1200`"
 
 
 def command(
@@ -20,7 +20,7 @@ def command(
     target: Board = "ulx3s-85f",
     rate: Annotated[
         str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')
-    ] = "1000",
+    ] = "1200",
     clock: Clock = None,
     threshold: Annotated[
         str | None,

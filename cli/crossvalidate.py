@@ -33,7 +33,7 @@ def command(
         str | None,
         typer.Option(help="Also compile the first fold's networks for this board, for their area."),
     ] = None,
-    rate: Annotated[str, typer.Option(help="Frames per second of that hardware.")] = "1000",
+    rate: Annotated[str, typer.Option(help="Frames per second of that hardware.")] = "1200",
     json: Json = False,
 ) -> None:
     """K-fold cross-validation by source: AUC and F1 per precision, with intervals over the sources."""

@@ -24,7 +24,7 @@ def command(
         str, typer.Option(help="A built-in network (tsm-lite, shoplifting), or a checkpoint.pt.")
     ] = "tsm-lite",
     target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
-    rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max".')] = "1000",
+    rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max".')] = "1200",
     clips: Annotated[Path | None, typer.Option(help="Your own clips instead of synthetic ones.")] = None,
     bitstream: Annotated[bool, typer.Option(help="Synthesize, place and route as well.")] = True,
     json: Json = False,
