@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our kernels beside FINN+'s RTL: the same layer, folding and integers; cycles by Verilator, area by Yosys."""
+"""Our kernels beside FINN+'s RTL: the same layer, folding and integers; cycles by Verilator, area by Yosys, fmax by
+nextpnr.
+"""
 
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from framegate.benchmarks.peer_finn_rtl import generate
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.emit import hardware, image, image_name, image_parameters
 from framegate.hls.flows import ecp5, xilinx
-from framegate.hls.flows.flow import MANY_READERS, Flow
+from framegate.hls.flows.flow import MANY_READERS, Flow, last_error
 from framegate.hls.stream import to_beats
 from framegate.hls.targets import load_target
 from framegate.hls.tools import find
@@ -84,8 +86,12 @@ def _rows(layer: Layer, folder: Path, say: Callable[[str], None]) -> list[dict[s
     rows = []
     for family in FAMILIES:
         say(f"{layer.title}: count for {family} …")
-        counts = [_count(rtl, family, kind, say) for rtl, kind in ((ours, _own), (peer, _peers))]
+        counts = [_count(rtl, family, kind) for rtl, kind in ((ours, _own), (peer, _peers))]
         rows.append(_row(layer, family, runs, counts))
+    say(f"{layer.title}: route with PE {layer.pe // 2} …")
+    for row, (ours_mhz, peer_mhz) in zip(rows, (_fmax(layer, folder / "routed"), (None, None)), strict=True):
+        row |= {"fmax_mhz": ours_mhz, "peer_fmax_mhz": peer_mhz}
+        row["fmax_ratio"] = ours_mhz / peer_mhz if ours_mhz and peer_mhz else None
     return rows
 
 
@@ -192,18 +198,59 @@ def _run(recorded: Mapping[str, Recording], beats_per_frame: int) -> Run:
     return Run(recorded["out"].words, int(ends[-1] - ends[-2]), int(cycles[0] - recorded["in"].cycles[0]))
 
 
-def _count(
-    rtl: Path, family: str, elaborate: Callable[[Flow, str], list[str]], say: Callable[[str], None]
-) -> dict[str, int | None]:
-    """What Yosys maps the top in `rtl` to, both sides by the flows' own steps."""
+def _fmax(layer: Layer, folder: Path) -> tuple[float, float]:
+    """MHz by nextpnr of ours and the peer's, alone on a ULX3S-85F, seed 1. Both with half the PE: of 128 products
+    per cycle the peer's take more multipliers than the largest ECP5 has.
+    """
+    half = replace(layer, pe=layer.pe // 2)
+    found = []
+    for name, make, elaborate in (("ours", make_own, _own), ("peer", generate, _peers)):
+        rtl = folder / name
+        shutil.rmtree(rtl, ignore_errors=True)
+        make(half, rtl)
+        found.append(_route(rtl, elaborate))
+    return found[0], found[1]
+
+
+def _route(rtl: Path, elaborate: Callable[[Flow, str], list[str]]) -> float:
+    """MHz of the top in `rtl`, its pins wherever nextpnr likes."""
+    flow = _flow(rtl, "ecp5")
+    netlist, timing, log = flow.out / "netlist.json", flow.out / "timing.json", flow.out / "nextpnr.log"
+    commands = [
+        *_mapped(flow, "ecp5", elaborate),
+        f"setparam{ecp5._REGISTERS} a:registered",
+        f"write_json {flow.names([netlist])}",
+    ]
+    flow.yosys(find("yosys"), flow.out / "yosys.log", commands, quiet=True)
+    board = load_target("ulx3s-85f")
+    arguments = [
+        *f"--{board.device} --package {board.package} --speed {board.speed} --seed 1".split(),
+        *("--lpf-allow-unconstrained", "--timing-allow-fail"),
+        *("--json", flow.name(netlist), "--report", flow.name(timing)),
+    ]
+    if flow.run(find("nextpnr-ecp5"), arguments, log):
+        raise FramegateError(last_error("nextpnr", log))
+    return min(clock["achieved"] for clock in json.loads(timing.read_text())["fmax"].values())
+
+
+def _flow(rtl: Path, family: str) -> Flow:
     # `out` inside `rtl`: Yosys then runs in `rtl`, where both sides name their memory images from.
-    flow = Flow(rtl.resolve(), load_target("zcu102"), rtl.resolve() / family, say)
+    flow = Flow(rtl.resolve(), load_target("zcu102"), rtl.resolve() / family, lambda step: None)
     flow.out.mkdir(parents=True, exist_ok=True)
+    return flow
+
+
+def _mapped(flow: Flow, family: str, elaborate: Callable[[Flow, str], list[str]]) -> list[str]:
+    """The Yosys commands to the top's cells, for both sides the flows' own."""
+    return [*elaborate(flow, family), "chformal -remove", *_synthesis(family)]
+
+
+def _count(rtl: Path, family: str, elaborate: Callable[[Flow, str], list[str]]) -> dict[str, int | None]:
+    """What Yosys maps the top in `rtl` to."""
+    flow = _flow(rtl, family)
     statistics = flow.out / "statistics.json"
     commands = [
-        *elaborate(flow, family),
-        "chformal -remove",
-        *_synthesis(family),
+        *_mapped(flow, family, elaborate),
         f"tee -q -o {flow.names([statistics])} stat -json -top {TOP}",
     ]
     flow.yosys(find("yosys"), flow.out / "yosys.log", commands, quiet=True)

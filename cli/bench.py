@@ -154,7 +154,8 @@ _PEER_COLUMNS = {
     "peer": "peer", "work": "work", "cycles": "cycles", "peer_cycles": "its", "cycles_ratio": "ratio",
     "first_output": "first output", "peer_first_output": "its", "lut": "LUT", "peer_lut": "its", "lut_ratio": "ratio",
     "ff": "FF", "peer_ff": "its", "ff_ratio": "ratio", "dsp": "DSP", "peer_dsp": "its", "dsp_ratio": "ratio",
-    "bram": "BRAM", "peer_bram": "its", "clips_per_second": "clips/s", "peer_clips_per_second": "its",
+    "bram": "BRAM", "peer_bram": "its", "fmax_mhz": "MHz, half the PE", "peer_fmax_mhz": "its", "fmax_ratio": "ratio",
+    "clips_per_second": "clips/s", "peer_clips_per_second": "its",
     "cycles_per_second": "cycles/s", "peer_cycles_per_second": "its", "cocotb_overhead": "cocotb adds",
     "speed_ratio": "times as fast", "note": "note",
 }  # fmt: skip

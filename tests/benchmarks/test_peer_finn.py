@@ -22,6 +22,11 @@ def test_a_small_layer_is_equal(tmp_path: Path) -> None:
     assert ours.first_output <= peer.first_output
 
 
+def test_both_are_routed(tmp_path: Path) -> None:
+    ours, peer = peer_finn._fmax(SMALL, tmp_path)
+    assert 50 < peer < ours < 500, "MHz"
+
+
 def test_a_difference_is_named_by_pixel_and_channel() -> None:
     kernel = SMALL.kernels[-1]
     expected = SMALL.pixels
