@@ -35,6 +35,7 @@ class FrameGather(Stage):
 
     REGISTERED_READY: ClassVar[bool] = True
     PARTS = ("ram",)
+    LATENCY = 2  # from a beat's read to its offer
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
     stride_t: int = 1
@@ -126,7 +127,7 @@ class FrameGather(Stage):
         starts = _in_turn(self._written(offered, flushed, None)[1] + 1, read + self.pause * emits)
         room = np.concatenate([[_NEVER_WAITS] * 2, starts + read])[: len(starts)].reshape(clips, -1)
         taken, _ = self._written(offered, flushed, room)
-        sent = starts[emits][:, None] + 1 + np.arange(self.outputs[0].beats_per_pixel)
+        sent = starts[emits][:, None] + self.LATENCY + np.arange(self.outputs[0].beats_per_pixel)
         return Timing((taken.reshape(-1),), sent.reshape(-1))
 
     def _written(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frame gather: per pixel, TAPS ranges of channels, each from its own frame; zeros outside the clip. A ring keeps the
-// last frames and two pixels more, so that one pixel is written while another is read. II = 1, latency 2.
+// last frames and two pixels more, so that one pixel is written while another is read. II = 1, latency 3.
 module frame_gather #(
     parameter int BITS      = 8,  // bits of a beat
     parameter int BEATS     = 2,  // beats of an input pixel
@@ -80,7 +80,7 @@ module frame_gather #(
     logic [BEAT-1:0]  beat_q;
     logic [REST-1:0]  rest_q;   // cycles until the next pixel may be read
     logic             emits, enough, room, step, end_tap, end_pixel, end_frame, end_clip;
-    logic             valid_q, alive, alive_q;
+    logic             valid_q, out_valid_q, alive, alive_q, out_alive_q;
     logic [15:0]      first, count, delay;  // of the present tap
 
     assign first     = FIRST[16*tap_q +: 16];
@@ -88,7 +88,7 @@ module frame_gather #(
     assign delay     = DELAY[16*tap_q +: 16];
     assign emits     = wait_q == '0 && (ENDLESS != 0 || 32'(slot_q) <= LAST);
     assign enough    = ahead_q != '0 && rest_q == '0;
-    assign room      = out_ready || !valid_q;
+    assign room      = out_ready || !out_valid_q;
     assign step      = enough && (room || !emits);
     assign end_tap   = emits ? 16'(beat_q) == count - 16'd1 : beat_q == BEAT'(BEATS - 1);
     assign end_pixel = step && end_tap && (!emits || tap_q == TAP'(TAPS - 1));
@@ -134,7 +134,7 @@ module frame_gather #(
     // ------------------------------------------------------------------------------------------------- output
     logic signed [ADDR+1:0] place, behind;
     logic [ADDR-1:0]        address;
-    logic [BITS-1:0]        data_q;
+    logic [BITS-1:0]        data_q, out_q;  // a block RAM is slow: a register is all that stands behind it
 
     assign behind  = $signed((ADDR+2)'(32'(delay) * PIXELS * BEATS));
     assign place   = $signed((ADDR+2)'(read_q)) + $signed((ADDR+2)'(first)) + $signed((ADDR+2)'(beat_q)) - behind;
@@ -148,12 +148,18 @@ module frame_gather #(
 
     always_ff @(posedge clk) begin
         if (room) begin
-            alive_q <= alive;
-            valid_q <= enough && emits;
+            alive_q     <= alive;
+            out_alive_q <= alive_q;
+            out_q       <= data_q;
+            valid_q     <= enough && emits;
+            out_valid_q <= valid_q;
         end
-        if (rst) valid_q <= 1'b0;
+        if (rst) begin
+            valid_q     <= 1'b0;
+            out_valid_q <= 1'b0;
+        end
     end
 
-    assign out_valid = valid_q;
-    assign out_data  = alive_q ? data_q : '0;
+    assign out_valid = out_valid_q;
+    assign out_data  = out_alive_q ? out_q : '0;
 endmodule

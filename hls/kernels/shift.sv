@@ -93,7 +93,7 @@ module shift #(
                 localparam int SLICE = int'(SLICES[16*g +: 16]);
                 logic [BITS-1:0] data_q;
                 logic [ADDR-1:0] here_q;
-                ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+                ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .OLD(1), .SLICE(SLICE)) u_ram (
                     .clk(clk),
                     .write(move && mine), .write_address(here_q), .write_data(in_data),
                     .read(move && mine), .read_address(here_q), .read_data(data_q)

@@ -34,7 +34,7 @@ class Slide(Stage):
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # as of a window
     PARTS = ("ram",)
-    LATENCY = 2  # from a beat's read to its offer
+    LATENCY = 3  # from a beat's read to its offer
 
     axis: Literal["rows", "columns"]
     kernel: int
@@ -153,7 +153,7 @@ class Slide(Stage):
         blocks = ram_blocks(self.inner, beat)
         return Cost(
             lut=160 + 2 * self.kernel * beat + (0 if blocks else self.banks * self.inner * beat // 8),
-            ff=80 + (0 if blocks else self.banks * beat) + self.kernel * beat,
+            ff=80 + (0 if blocks else 2 * self.banks * beat) + self.kernel * beat,
             bram=self.banks * blocks,
         )
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One-dimensional sliding window whose KERNEL taps are on one beat. II = 1, latency 3.
+// One-dimensional sliding window whose KERNEL taps are on one beat. II = 1, latency 4.
 // Of each pass of LENGTH steps, INNER beats each, it makes OUT steps of INNER beats: beat i of an output step has beat i of
 // the steps under the kernel. A step is a row of a frame or a pixel of a row, which is sent REPEAT times. Step n lies in
 // bank n mod BANKS.
@@ -60,7 +60,7 @@ module slide #(
     logic [REPBITS-1:0]  repeat_q;
     logic [STEPBITS-1:0] step_q;
     logic                last_read_q, first_repeat_q, last_repeat_q, last_step_q;
-    logic                move, issue, end_step, valid_q, out_valid_q;
+    logic                move, issue, end_step, valid_q, late_valid_q, out_valid_q;
 
     assign move     = out_ready || !out_valid_q;
     assign issue    = move && enough;
@@ -168,8 +168,9 @@ module slide #(
     end
 
     // ------------------------------------------------------------------------------------------------- output
-    // A block RAM is slow: the padding is chosen behind it, and then there is a register.
-    wire [BANKS*BEAT-1:0] data;
+    // A block RAM is slow: a register is all that stands behind it, then a bank or the padding is chosen.
+    wire  [BANKS*BEAT-1:0] data;
+    logic [BANKS*BEAT-1:0] late_q;
 
     genvar b, k;
     generate
@@ -184,15 +185,17 @@ module slide #(
         for (k = 0; k < KERNEL; k = k + 1) begin : g_tap
             wire signed [AXISBITS-1:0] place_of  = first_q + $signed(AXISBITS'(k));
             wire [PLACE:0]             bank      = {1'b0, place_q} + (PLACE+1)'(k);
-            logic                      outside_q;
-            logic [PLACE-1:0]          from_q;
+            logic                      outside_q, late_outside_q;
+            logic [PLACE-1:0]          from_q, late_from_q;
             logic [BEAT-1:0]           out_q;
 
             always_ff @(posedge clk) begin
                 if (move) begin
-                    outside_q <= place_of < 0 || place_of >= $signed(AXISBITS'(LENGTH));
-                    from_q    <= PLACE'(bank >= (PLACE+1)'(BANKS) ? bank - (PLACE+1)'(BANKS) : bank);
-                    out_q     <= outside_q ? {LANES{BITS'(PAD_VALUE)}} : data[from_q*BEAT +: BEAT];
+                    outside_q      <= place_of < 0 || place_of >= $signed(AXISBITS'(LENGTH));
+                    late_outside_q <= outside_q;
+                    from_q         <= PLACE'(bank >= (PLACE+1)'(BANKS) ? bank - (PLACE+1)'(BANKS) : bank);
+                    late_from_q    <= from_q;
+                    out_q          <= late_outside_q ? {LANES{BITS'(PAD_VALUE)}} : late_q[late_from_q*BEAT +: BEAT];
                 end
             end
             assign out_data[k*BEAT +: BEAT] = out_q;
@@ -201,12 +204,15 @@ module slide #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            valid_q     <= enough;
-            out_valid_q <= valid_q;
+            late_q       <= data;
+            valid_q      <= enough;
+            late_valid_q <= valid_q;
+            out_valid_q  <= late_valid_q;
         end
         if (rst) begin
-            valid_q     <= 1'b0;
-            out_valid_q <= 1'b0;
+            valid_q      <= 1'b0;
+            late_valid_q <= 1'b0;
+            out_valid_q  <= 1'b0;
         end
     end
 

@@ -38,6 +38,7 @@ module threshold #(
     logic [BEAT-1:0]           beat   [0:OUT_BITS];
     logic [LANES*IN_BITS-1:0]  value  [0:OUT_BITS];
     logic [LANES*OUT_BITS-1:0] prefix [0:OUT_BITS];  // OUT_BITS per lane, low bits used
+    logic [LANES*OUT_BITS-1:0] ahead [0:OUT_BITS];  // the same without the last bit, which is known later in a cycle
     logic [LANES*OUT_BITS-1:0] out_q;
 
     assign move      = out_ready || !valid_q[STAGES-1];
@@ -47,6 +48,7 @@ module threshold #(
     assign beat[0]   = beat_q;
     assign value[0]  = in_data;
     assign prefix[0] = '0;
+    assign ahead[0] = '0;
 
     always_ff @(posedge clk) begin
         if (move) begin
@@ -126,10 +128,20 @@ module threshold #(
 
             for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
                 wire [OUT_BITS-1:0] known = prefix[n][lane*OUT_BITS +: OUT_BITS];
-                wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | 32'(known));
+                wire [OUT_BITS-1:0] early = ahead[n][lane*OUT_BITS +: OUT_BITS];
                 logic [LANES*T-1:0] word_q;
                 logic [T-1:0]       limit;
-                always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
+
+                if (BLOCK != 0 || n == 0) begin : g_word
+                    wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(known));
+                    always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
+                end else begin : g_both
+                    // Behind the comparison that gives the last bit lies only the choice of one of two words.
+                    wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
+                    wire [LANES*T-1:0]  lower = g_rom.memory[word];
+                    wire [LANES*T-1:0]  upper = g_rom.memory[word | 1'b1];
+                    always_ff @(posedge clk) if (move) word_q <= known[0] ? upper : lower;
+                end
 
                 if (BLOCK != 0) begin : g_slow
                     always_ff @(posedge clk) if (move) limit <= word_q[lane*T +: T];
@@ -149,6 +161,7 @@ module threshold #(
             assign beat[n+1]   = beat_n;
             assign value[n+1]  = value_n;
             assign prefix[n+1] = prefix_next;
+            assign ahead[n+1] = prefix_n;
         end
 
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_out

@@ -25,7 +25,7 @@ class Window(Stage):
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # counters and an adder lie behind its reader's
     PARTS = ("ram",)
-    LATENCY = 2  # from a beat's read to its offer
+    LATENCY = 3  # from a beat's read to its offer
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -109,7 +109,7 @@ class Window(Stage):
         blocks = ram_blocks(self._depth, self.input.beat_bits)
         return Cost(
             lut=270 + (0 if blocks else bits // 8) + self.input.beat_bits,
-            ff=120 + 2 * self.input.beat_bits,
+            ff=120 + (1 if blocks else 3) * self.input.beat_bits,
             bram=blocks,
         )
 

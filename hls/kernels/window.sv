@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sliding window (im2col): per output pixel the KERNEL_H x KERNEL_W pixels under it, REPEAT times. II = 1, latency 3.
+// Sliding window (im2col): per output pixel the KERNEL_H x KERNEL_W pixels under it, REPEAT times. II = 1, latency 4.
 // A line buffer keeps ROWS rows; a row leaves it when the last output row that needs it is done.
 module window #(
     parameter int  LANES      = 1,  // channels in one beat
@@ -83,7 +83,7 @@ module window #(
     logic [LINEBITS-1:0]  line_q;
     logic                 last_beat_q, last_tap_q, last_repeat_q, last_column_q, last_line_q;
     logic                 end_tap, end_repeat, end_column, end_line;
-    logic                 move, issue, valid_q, out_valid_q, outside_q;
+    logic                 move, issue, valid_q, late_valid_q, out_valid_q, outside_q, late_outside_q;
 
     assign end_tap    = last_beat_q && last_tap_q;
     assign end_repeat = last_beat_q && last_tap_q && last_repeat_q;
@@ -252,8 +252,8 @@ module window #(
     end
 
     // ------------------------------------------------------------------------------------------------- output
-    // A block RAM is slow: the padding is chosen behind it, and then there is a register.
-    logic [BEAT_BITS-1:0] data_q, out_q;
+    // A block RAM is slow: a register is all that stands behind it, then the padding is chosen.
+    logic [BEAT_BITS-1:0] data_q, late_q, out_q;
 
     ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
         .clk(clk),
@@ -263,14 +263,18 @@ module window #(
 
     always_ff @(posedge clk) begin
         if (move) begin
-            outside_q   <= outside;
-            valid_q     <= enough;
-            out_q       <= outside_q ? {LANES{BITS'(PAD_VALUE)}} : data_q;
-            out_valid_q <= valid_q;
+            outside_q      <= outside;
+            late_outside_q <= outside_q;
+            late_q         <= data_q;
+            out_q          <= late_outside_q ? {LANES{BITS'(PAD_VALUE)}} : late_q;
+            valid_q        <= enough;
+            late_valid_q   <= valid_q;
+            out_valid_q    <= late_valid_q;
         end
         if (rst) begin
-            valid_q     <= 1'b0;
-            out_valid_q <= 1'b0;
+            valid_q      <= 1'b0;
+            late_valid_q <= 1'b0;
+            out_valid_q  <= 1'b0;
         end
     end
 
