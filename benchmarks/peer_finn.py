@@ -16,7 +16,7 @@ from framegate.benchmarks.peer_finn_layer import TOP, WEIGHT_BITS, Layer, Part, 
 from framegate.benchmarks.peer_finn_rtl import generate
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.emit import hardware, image, image_name, image_parameters
-from framegate.hls.flows import ecp5, xilinx
+from framegate.hls.flows import ecp5, ecp5_block_ram, xilinx
 from framegate.hls.flows.flow import MANY_READERS, Flow, last_error
 from framegate.hls.stream import to_beats
 from framegate.hls.targets import load_target
@@ -222,6 +222,7 @@ def _route(rtl: Path, elaborate: Callable[[Flow, str], list[str]]) -> float:
         f"write_json {flow.names([netlist])}",
     ]
     flow.yosys(find("yosys"), flow.out / "yosys.log", commands, quiet=True)
+    ecp5_block_ram.use_output_registers(netlist)
     board = load_target("ulx3s-85f")
     arguments = [
         *f"--{board.device} --package {board.package} --speed {board.speed} --seed 1".split(),

@@ -11,6 +11,7 @@ from typing import Any
 
 from framegate.errors import FramegateError, UsageError
 from framegate.files import read_json, write_json
+from framegate.hls.flows import ecp5_block_ram
 from framegate.hls.flows.flow import (
     COUNTS,
     DESIGN,
@@ -33,6 +34,7 @@ _REGISTERS = "".join(
     f' -set REG_{register}_CLK "CLK0"' for register in ("INPUTA", "INPUTB", "OUTPUT")
 )  # that ecp5_multiplier.sv counts on
 _RECIPE = (_SYNTHESIS, MANY_READERS, _REGISTERS)
+_RECIPE_FILES = (_MULTIPLIER, Path(ecp5_block_ram.__file__))
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
@@ -80,12 +82,13 @@ def count(flow: Flow) -> Step:
     """Count what the design takes, as nextpnr packs it: its LUTs are more than Yosys', by those that feed carries."""
     yosys, nextpnr = find("yosys"), find("nextpnr-ecp5")
     options = [f"--{flow.target.device}", "--package", flow.target.package, "--pack-only"]
-    key = digest([yosys.version, nextpnr.version, *_RECIPE, *options], [*flow.design, _MULTIPLIER])
+    key = digest([yosys.version, nextpnr.version, *_RECIPE, *options], [*flow.design, *_RECIPE_FILES])
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
         commands = [*flow.elaborate([_multiplier(folder)]), *_synthesis(flow, DESIGN, netlist)]
         flow.yosys(yosys, flow.out / "counting.log", commands, quiet=True)
+        ecp5_block_ram.use_output_registers(netlist)
         arguments = [*options, "--lpf-allow-unconstrained", "--json", flow.name(netlist)]
         if flow.run(nextpnr, arguments, log):
             raise FramegateError(last_error("nextpnr", log))
@@ -129,17 +132,19 @@ class _BoardFlow(Flow):
         board = self._top_sources(".sv")
         key = digest(
             [yosys.version, *_RECIPE, f"{self.clock_mhz:g}"],
-            [*self.design, _MULTIPLIER, *board],
+            [*self.design, *_RECIPE_FILES, *board],
         )
 
         def produce(folder: Path) -> None:
             top = board[0].stem
             parameters = {"CLOCK_MHZ": f"{self.clock_mhz:g}", **self._widths(yosys, folder)}
+            netlist = folder / "netlist.json"
             commands = [
                 *self.elaborate([*_copy(board, folder), _multiplier(folder)], top, parameters),
-                *_synthesis(self, top, folder / "netlist.json"),
+                *_synthesis(self, top, netlist),
             ]
             self.yosys(yosys, self.out / "yosys.log", commands)
+            ecp5_block_ram.use_output_registers(netlist)
 
         return self.step("synthesis", "Yosys", key, produce)
 

