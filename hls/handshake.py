@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from framegate.hls.dataflow import Dataflow, Link
+from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.kernels import Fifo, Kernel, Skid
 
 _LONGEST = 3  # hops; on an ECP5 of speed 6 one takes 1.5 to 2 ns of the 10 that 100 MHz leave
@@ -20,7 +20,7 @@ def with_skids(dataflow: Dataflow) -> Dataflow:
         after = dataflow.links_from(kernel.name)
         behind = {link: _chain_into(link, dataflow, chain) for link in after}
         chain[kernel.name] = kernel.READY_HOPS + max(behind.values(), default=0)
-        if chain[kernel.name] > _LONGEST and not isinstance(kernel, Fifo | Skid):
+        if chain[kernel.name] > _longest(kernel, dataflow) and not isinstance(kernel, Fifo | Skid):
             chain[kernel.name] = kernel.READY_HOPS
             cut |= {
                 link: Skid(name=_name(kernel, link), input=dataflow.stream(link))
@@ -28,6 +28,13 @@ def with_skids(dataflow: Dataflow) -> Dataflow:
                 if behind[link]
             }
     return _inserted(dataflow, cut)
+
+
+def _longest(kernel: Kernel, dataflow: Dataflow) -> int:
+    """A FIFO before it is the last hop: its block RAM reads on when the chain is ready, and may lie far off."""
+    producers = [link.producer for link in dataflow.links_into(kernel.name)]
+    fifo = any(name != PIXELS and isinstance(dataflow.kernel(name), Fifo) for name in producers)
+    return _LONGEST - 1 if fifo and not kernel.REGISTERED_READY else _LONGEST
 
 
 def _chain_into(link: Link, dataflow: Dataflow, chain: dict[str, int]) -> int:

@@ -26,15 +26,16 @@ module decide #(
     input  logic                     out_ready,
     output logic [OUT-1:0]           out_data  // 32 bits per logit, FLAGS words of alarms, {alarm, class[6:0]}
 );
-    localparam logic signed [32:0] LOWEST = 33'h1_0000_0000;
+    localparam int WIDE = IN_BITS + 1;  // a logit with its sign
 
-    logic [32*CLASSES-1:0] logits_q;
-    logic signed [32:0]    best_d, best_q;  // largest logit so far
-    logic [6:0]            class_d, class_q;
-    logic [INDEX-1:0]      beat_q;
-    logic                  valid_q, take, last;
-    logic [32*LANES-1:0]   beat;  // the incoming logits, 32 bits each
-    wire                   alarm;
+    logic [32*CLASSES-1:0]  logits_q;
+    logic signed [WIDE-1:0] best_d, best_q;  // largest logit so far
+    logic [6:0]             class_d, class_q;
+    logic [INDEX-1:0]       beat_q;
+    logic                   valid_q, take, last, first_q;
+    logic [WIDE*LANES-1:0]  value;  // the incoming logits
+    logic [32*LANES-1:0]    beat;   // the same, 32 bits each
+    wire                    alarm;
 
     assign in_ready  = out_ready || !valid_q;
     assign take      = in_valid && in_ready;
@@ -46,10 +47,11 @@ module decide #(
     genvar lane;
     generate
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
-            wire [IN_BITS-1:0] value = in_data[lane*IN_BITS +: IN_BITS];
-            wire               sign  = (SIGNED != 0) && value[IN_BITS-1];
-            wire signed [32:0] wide  = $signed({sign, value});
-            assign beat[32*lane +: 32] = wide[31:0];
+            wire [IN_BITS-1:0] bits = in_data[lane*IN_BITS +: IN_BITS];
+            wire               sign = (SIGNED != 0) && bits[IN_BITS-1];
+            wire signed [32:0] wide = $signed({sign, bits});
+            assign value[WIDE*lane +: WIDE] = {sign, bits};
+            assign beat[32*lane +: 32]      = wide[31:0];
         end
     endgenerate
 
@@ -58,8 +60,8 @@ module decide #(
         best_d  = best_q;
         class_d = class_q;
         for (i = 0; i < LANES; i = i + 1) begin
-            if (($signed(beat[32*i +: 32]) > best_d) || (beat_q == '0 && i == 0)) begin
-                best_d  = 33'($signed(beat[32*i +: 32]));
+            if (($signed(value[WIDE*i +: WIDE]) > best_d) || (first_q && i == 0)) begin
+                best_d  = $signed(value[WIDE*i +: WIDE]);
                 class_d = 7'(beat_q) * 7'(LANES) + 7'(i);
             end
         end
@@ -76,10 +78,14 @@ module decide #(
 
     always_ff @(posedge clk) begin
         if (in_ready) valid_q <= in_valid && last;
-        if (take) beat_q <= last ? '0 : beat_q + 1'b1;
+        if (take) begin
+            beat_q  <= last ? '0 : beat_q + 1'b1;
+            first_q <= last;
+        end
         if (rst) begin
             valid_q <= 1'b0;
             beat_q  <= '0;
+            first_q <= 1'b1;
         end
     end
 
@@ -107,23 +113,29 @@ module decide #(
                 assign out_data[32*CLASSES +: 32*FLAGS] = (32*FLAGS)'(raised_q);
             end
         end else if (POSITIVE >= 0) begin : g_margin
-            logic signed [32:0] mine_d, mine_q, rest_d, rest_q;  // the class's logit, the largest other one so far
+            logic signed [WIDE-1:0] mine_d, mine_q, rest_d, rest_q;  // the class's logit, the largest other one so far
+            logic                   any_d, any_q;                    // there is another one
 
             assign alarm = SCORE'(mine_q) - SCORE'(rest_q) >= $signed(THRESHOLDS[SCORE-1:0]);
 
             integer k;
             always_comb begin
                 mine_d = mine_q;
-                rest_d = beat_q == '0 ? LOWEST : rest_q;
+                rest_d = rest_q;
+                any_d  = any_q && !first_q;
                 for (k = 0; k < LANES; k = k + 1) begin
-                    if (32'(beat_q) * 32'(LANES) + 32'(k) == 32'(POSITIVE)) mine_d = 33'($signed(beat[32*k +: 32]));
-                    else if ($signed(beat[32*k +: 32]) > rest_d) rest_d = 33'($signed(beat[32*k +: 32]));
+                    if (32'(beat_q) * 32'(LANES) + 32'(k) == 32'(POSITIVE)) mine_d = $signed(value[WIDE*k +: WIDE]);
+                    else begin
+                        if (!any_d || $signed(value[WIDE*k +: WIDE]) > rest_d) rest_d = $signed(value[WIDE*k +: WIDE]);
+                        any_d = 1'b1;
+                    end
                 end
             end
             always_ff @(posedge clk) begin
                 if (take) begin
                     mine_q <= mine_d;
                     rest_q <= rest_d;
+                    any_q  <= any_d;
                 end
             end
         end else begin : g_none
