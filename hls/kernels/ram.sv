@@ -5,7 +5,6 @@ module ram #(
     parameter int BITS  = 8,
     parameter int DEPTH = 16,
     parameter int ADDR  = 4,  // bits of an address
-    parameter int OLD   = 0,  // what is read of a word while it is written: 1: the old one, 0: nothing that is wanted
     parameter int SLICE = 8   // bits; BITS leaves it to synthesis
 ) (
     input  logic            clk,
@@ -28,7 +27,7 @@ module ram #(
                 if (read) read_q <= memory[read_address];
 `ifndef VIVADO  // which might not see a memory in this
                 // Unknown, lest logic beside a block RAM keeps the old word. A simulation shows if it was wanted.
-                if (OLD == 0 && read && write && read_address == write_address) read_q <= 'x;
+                if (read && write && read_address == write_address) read_q <= 'x;
 `endif
             end
             assign read_data[low +: WIDTH] = read_q;

@@ -69,6 +69,9 @@ module shift #(
 
     logic [GROUPS*BITS-1:0] lane_out;  // what each group would put out
     logic [GROUPS-1:0]      pick_q;    // the group that the present output beat belongs to, unless it lies outside the clip
+    logic [BITS-1:0]        given_q;   // the present input beat, a cycle later
+
+    always_ff @(posedge clk) if (room) given_q <= in_data;
 
     genvar g;
     generate
@@ -82,25 +85,36 @@ module shift #(
             wire mine   = beat_q >= BEAT'(FROM) && beat_q <= BEAT'(TO);
             wire alive  = 32'(slot_q) >= LATE && (ENDLESS != 0 || 32'(slot_q) < FRAMES + LATE);
 
-            always_ff @(posedge clk) if (move) pick_q[g] <= mine && alive;
+            always_ff @(posedge clk) if (room) pick_q[g] <= mine && alive;
 
             if (LATE == 0) begin : g_now
-                logic [BITS-1:0] data_q;
-                always_ff @(posedge clk) if (move) data_q <= in_data;
-                assign lane_out[g*BITS +: BITS] = data_q;
+                assign lane_out[g*BITS +: BITS] = given_q;
             end else begin : g_late
-                // A ring of DEPTH beats: the beat read was written DEPTH beats ago, and its place is written next.
-                localparam int SLICE = int'(SLICES[16*g +: 16]);
                 logic [BITS-1:0] data_q;
-                logic [ADDR-1:0] here_q;
-                ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .OLD(1), .SLICE(SLICE)) u_ram (
-                    .clk(clk),
-                    .write(move && mine), .write_address(here_q), .write_data(in_data),
-                    .read(move && mine), .read_address(here_q), .read_data(data_q)
-                );
-                always_ff @(posedge clk) begin
-                    if (move && mine) here_q <= here_q == ADDR'(DEPTH - 1) ? '0 : here_q + 1'b1;
-                    if (rst) here_q <= '0;
+                logic            write_q;
+
+                always_ff @(posedge clk) write_q <= move && mine && !rst;
+
+                if (DEPTH == 1) begin : g_one
+                    logic [BITS-1:0] held_q;
+                    always_ff @(posedge clk) begin
+                        if (write_q) held_q <= given_q;
+                        if (room) data_q <= write_q ? given_q : held_q;
+                    end
+                end else begin : g_ring
+                    // A ring of DEPTH beats: the beat read was written DEPTH beats ago, and its place is written next.
+                    localparam int SLICE = int'(SLICES[16*g +: 16]);
+                    logic [ADDR-1:0] here_q, there_q;
+                    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+                        .clk(clk),
+                        .write(write_q), .write_address(there_q), .write_data(given_q),
+                        .read(room), .read_address(here_q), .read_data(data_q)
+                    );
+                    always_ff @(posedge clk) begin
+                        if (room) there_q <= here_q;
+                        if (move && mine) here_q <= here_q == ADDR'(DEPTH - 1) ? '0 : here_q + 1'b1;
+                        if (rst) here_q <= '0;
+                    end
                 end
                 assign lane_out[g*BITS +: BITS] = data_q;
             end
