@@ -21,6 +21,7 @@ from framegate.hls.lower import lower
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.schedule import schedule
 from framegate.hls.targets import Target, load_target
+from framegate.hls.ultra_ram import in_ultra_ram
 from framegate.quant.complexity import complexity
 from framegate.quant.export import export_qonnx
 from framegate.quant.networks import Network, NetworkConfig, to_input
@@ -113,6 +114,7 @@ def _prediction(dataflow: Dataflow, target: Target, macs: int, build: Path) -> d
     roomy = target.model_copy(update={"bram": _ENDLESS})
     reserve = Cost(lut=target.lut // 10)  # for the FIFOs, which the schedule places behind the folding
     complete, times = schedule(fold(dataflow, roomy, CLOCK_MHZ, reserve=reserve), CLOCK_MHZ)
+    complete = in_ultra_ram(complete, target)
     cost = total_cost(complete)
     fits = cost.bram <= target.bram
     rtl = emit(complete, times, build / target.name / RTL) if fits else None
@@ -130,6 +132,7 @@ def _prediction(dataflow: Dataflow, target: Target, macs: int, build: Path) -> d
         "dsp": cost.dsp,
         "bram": cost.bram,
         "bram_of": target.bram,
+        "uram": cost.uram,
         "memory": memory(complete),
         "rtl": str(rtl.relative_to(build.parent)) if rtl else None,  # in the folder
     }

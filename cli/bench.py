@@ -175,7 +175,8 @@ _FULL_SIZE_COLUMNS = {
     "network": "network", "target": "target", "parameters": "parameters", "gmac": "GMAC", "frames": "frames",
     "initiation_interval": "cycles/frame", "latency_cycles": "latency, cycles", "latency_ms": "latency, ms",
     "ms_per_clip": "ms/clip", "roofline_ms": "roofline, ms", "mac_utilization": "MACs busy", "lut": "LUT", "dsp": "DSP",
-    "bram": "BRAM", "bram_of": "of", "seconds": "s", "peak_gb": "GB", "published": "published", "differs": "there",
+    "bram": "BRAM", "bram_of": "of", "uram": "UltraRAM", "seconds": "s", "peak_gb": "GB", "published": "published",
+    "differs": "there",
 }  # fmt: skip
 
 

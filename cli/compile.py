@@ -59,7 +59,8 @@ def command(
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
         f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
         f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
-        f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP",
+        f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP"
+        + (f", {report.uram} UltraRAM" if report.uram else ""),
         *([f"runs for ever: each score is of the last {report.window} frames"] if report.window else []),
         *(f"alarm of {name} from logit {logit:g}" for name, logit in report.thresholds.items()),
         f"wrote {report.rtl}",

@@ -18,6 +18,7 @@ from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.shorten import shorten
 from framegate.hls.streaming import endless
 from framegate.hls.targets import Target
+from framegate.hls.ultra_ram import in_ultra_ram
 
 DATAFLOW, LATENCY, RTL, REPORT = "dataflow.json", "latency.json", "rtl", "compile.json"
 QONNX, HARDWARE = "model.qonnx.onnx", "hardware.onnx"
@@ -40,6 +41,7 @@ class CompileReport:
     ff: int
     bram: int
     dsp: int
+    uram: int
     rtl: str
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
     window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
@@ -98,6 +100,7 @@ def compile_hardware(
         ff=cost.ff,
         bram=cost.bram,
         dsp=cost.dsp,
+        uram=cost.uram,
         rtl=str(rtl),
         thresholds=complete.thresholds,
         window=complete.window,
@@ -131,6 +134,7 @@ def _design(
         folded = fold(dataflow, target, clock_mhz, frames_per_second, reserve, products)
         progress("schedule")
         complete, times = schedule(folded, clock_mhz)
+        complete = in_ultra_ram(complete, target)
         if frames_per_second is not None or has_room(total_cost(complete), target):
             check_fit(complete, target)
             return complete, times

@@ -28,6 +28,7 @@ from framegate.hls.kernels import (
 )
 from framegate.hls.stream import Stream, divisors
 from framegate.hls.targets import Target
+from framegate.hls.ultra_ram import in_ultra_ram
 from framegate.hls.unroll import parallel_window, taps_at_once, weights_in_order
 
 _MOST_PIXEL_LANES = 16
@@ -68,7 +69,7 @@ def fold(
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        folded = connect(dataflow, cheapest(choices, interval, target))
+        folded = in_ultra_ram(connect(dataflow, cheapest(choices, interval, target)), target)
         _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
@@ -78,9 +79,9 @@ def fold(
             continue
         chosen = cheapest(choices, interval, target, reserve)
         layers = sum((choice.cost for choice in chosen.values()), reserve)
-        if not has_room(layers, target) and interval != _slowest(choices):
+        if not has_room(layers, target) and not target.uram and interval != _slowest(choices):
             continue  # not even without the kernels between the layers
-        folded = connect(dataflow, chosen)
+        folded = in_ultra_ram(connect(dataflow, chosen), target)
         if has_room(total_cost(folded) + reserve, target):
             return folded
     check_fit(folded, target, reserve)

@@ -11,6 +11,7 @@ from framegate.hls.folding import Choices, Fold, Products, cheapest, choices_of,
 from framegate.hls.kernels import Cost, Window
 from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.targets import Target
+from framegate.hls.ultra_ram import in_ultra_ram
 
 _FULL = 0.8  # of the LUTs: a fuller device is hard to route
 _ATTEMPTS = 4  # at fitting; each leaves room for the FIFOs that the one before needed
@@ -38,6 +39,7 @@ def shorten(
         progress("shorter latency")
         folds = _unfold(start, choices, _tails(dataflow, start), target, reserve)
         made, then = schedule(connect(dataflow, folds), clock_mhz)
+        made = in_ultra_ram(made, target)
         if has_room(total_cost(made), target):
             faster = then.latency_cycles < times.latency_cycles
             return (made, then) if faster and then.initiation_interval <= times.initiation_interval else found

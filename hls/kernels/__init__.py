@@ -4,6 +4,7 @@
 from framegate.hls.kernels._kernel import (
     MOST_BITS_IN_LUTS,
     Beats,
+    Buffer,
     Bursts,
     Cost,
     Instance,
@@ -60,6 +61,7 @@ __all__ = [
     "KINDS",
     "MOST_BITS_IN_LUTS",
     "Beats",
+    "Buffer",
     "Bursts",
     "Cost",
     "Instance",

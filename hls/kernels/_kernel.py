@@ -43,15 +43,24 @@ class Timing:
 
 @dataclass(frozen=True)
 class Cost:
-    """Device resources: LUT4s with those of carry chains, flip-flops, 18x18 multipliers, block RAMs of 18 kbit."""
+    """Device resources: LUT4s with those of carry chains, flip-flops, 18x18 multipliers, block RAMs of 18 kbit,
+    UltraRAMs of 288 kbit.
+    """
 
     lut: int = 0
     ff: int = 0
     dsp: int = 0
     bram: int = 0
+    uram: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.lut + other.lut, self.ff + other.ff, self.dsp + other.dsp, self.bram + other.bram)
+        return Cost(
+            self.lut + other.lut,
+            self.ff + other.ff,
+            self.dsp + other.dsp,
+            self.bram + other.bram,
+            self.uram + other.uram,
+        )
 
     def larger(self, other: "Cost") -> "Cost":
         """The larger of each resource."""
@@ -60,6 +69,7 @@ class Cost:
             max(self.ff, other.ff),
             max(self.dsp, other.dsp),
             max(self.bram, other.bram),
+            max(self.uram, other.uram),
         )
 
 
@@ -215,6 +225,36 @@ def ram_blocks(words: int, bits: int) -> int:
     """Block RAMs of a memory that is kept in slices."""
     width = ram_slice(words, bits)
     return block_rams(words, bits) if width == bits else -(-bits // width)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Buffer(Stage):
+    """A kernel whose memory is written as it runs, so that it may be in UltraRAM, which starts empty."""
+
+    ultra: bool = False  # it is in UltraRAM
+
+    @property
+    @abstractmethod
+    def words(self) -> int:
+        """Beats that the memory holds."""
+
+    def _memory_cost(self) -> Cost:
+        bits = self.input.beat_bits
+        if self.ultra:
+            return Cost(uram=-(-self.words // _ULTRA_WORDS) * -(-bits // _ULTRA_BITS))
+        blocks = ram_blocks(self.words, bits)
+        return Cost(bram=blocks) if blocks else Cost(lut=self.words * bits // 8)
+
+    def _memory_parameters(self) -> dict[str, int | str]:
+        """How ram.sv keeps it."""
+        bits = self.input.beat_bits
+        return {"SLICE": bits, "ULTRA": 1} if self.ultra else {"SLICE": ram_slice(self.words, bits)}
+
+
+_ULTRA_WORDS, _ULTRA_BITS = (
+    4096,
+    72,
+)  # of an UltraRAM (AMD, "UltraScale Architecture Memory Resources", UG573)
 
 
 def lut_product(in_bits: int, weight_bits: int) -> int:

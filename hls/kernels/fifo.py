@@ -8,19 +8,17 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
     Beats,
+    Buffer,
     Cost,
     Instance,
-    Stage,
     Timing,
     each_beat,
-    ram_blocks,
-    ram_slice,
     serial,
 )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fifo(Stage):
+class Fifo(Buffer):
     """Holds up to `depth` beats; a beat is offered at the output three cycles after it is taken."""
 
     REGISTERED_READY: ClassVar[bool] = True
@@ -32,6 +30,10 @@ class Fifo(Stage):
     def __post_init__(self) -> None:
         if self.depth < 1:
             raise UsageError(f"{self.name}: a FIFO of depth {self.depth} holds nothing; use at least 1")
+
+    @property
+    def words(self) -> int:
+        return self.depth
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return values[0]
@@ -45,19 +47,13 @@ class Fifo(Stage):
         return Timing((taken,), taken + self.LATENCY)
 
     def cost(self) -> Cost:
-        bits = self.input.beat_bits * self.depth
-        blocks = ram_blocks(self.depth, self.input.beat_bits)
-        return Cost(
-            lut=120 + (0 if blocks else bits // 8),
-            ff=4 * self.depth.bit_length() + 2 * self.input.beat_bits,
-            bram=blocks,
-        )
+        ff = 4 * self.depth.bit_length() + 2 * self.input.beat_bits
+        return self._memory_cost() + Cost(lut=120, ff=ff)
 
     def instance(self) -> Instance:
-        bits = self.input.beat_bits
         parameters: dict[str, int | str] = {
-            "BITS": bits,
+            "BITS": self.input.beat_bits,
             "DEPTH": self.depth,
-            "SLICE": ram_slice(self.depth, bits),
+            **self._memory_parameters(),
         }
         return Instance("fifo", parameters)

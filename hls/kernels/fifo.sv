@@ -5,6 +5,7 @@ module fifo #(
     parameter int  BITS  = 8,  // bits of a beat
     parameter int  DEPTH = 2,  // beats, >= 1
     parameter int  SLICE = 8,  // bits of a beat that a block RAM keeps
+    parameter int  ULTRA = 0,  // 1: the memory is in UltraRAM
     localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1,
     localparam int COUNT = $clog2(DEPTH + 1)
 ) (
@@ -22,20 +23,21 @@ module fifo #(
     logic [COUNT-1:0] held_q, stored_q;  // beats in the FIFO, and in its memory
     logic             full_q, any_q;     // held_q == DEPTH, stored_q != 0
     logic             read_valid_q, valid_q;
-    logic             push, pop, fetch, move;
+    logic             push, pop, fetch, move, room;
 
     assign in_ready  = !full_q;
     assign push      = in_valid && !full_q;
     assign pop       = valid_q && out_ready;
     assign move      = out_ready || !valid_q;
-    assign fetch     = any_q && (move || !read_valid_q);
+    assign room      = move || !read_valid_q;
+    assign fetch     = any_q && room;
     assign out_valid = valid_q;
     assign out_data  = data_q;
 
-    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
         .clk(clk),
         .write(push), .write_address(head_q), .write_data(in_data),
-        .read(fetch), .read_address(tail_q), .read_data(read_q)
+        .read(room), .read_address(tail_q), .read_data(read_q)
     );
 
     always_ff @(posedge clk) if (move) data_q <= read_q;

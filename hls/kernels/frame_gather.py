@@ -8,13 +8,11 @@ from typing import ClassVar
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
+    Buffer,
     Cost,
     Instance,
-    Stage,
     Timing,
     fields16,
-    ram_blocks,
-    ram_slice,
     serial,
 )
 from framegate.hls.kernels.shift import Shift, tiles
@@ -24,7 +22,7 @@ _NEVER_WAITS = np.iinfo(np.int64).min // 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class FrameGather(Stage):
+class FrameGather(Buffer):
     """Output frame j has, per group, channels begin … end-1 of input frame j*stride_t + offset; zeros outside the clip.
 
     For a depthwise product all groups hold all channels, and the order is (block, group, channel of the block), with
@@ -156,9 +154,8 @@ class FrameGather(Stage):
         return np.tile((since >= 0) & (since % self.stride_t == 0) & (since <= last - self.lookahead), clips)
 
     def cost(self) -> Cost:
-        bits, blocks = self.input.beat_bits, ram_blocks(self._depth, self.input.beat_bits)
-        memory = 0 if blocks else self._depth * bits // 8
-        return Cost(lut=160 + 8 * len(self.groups) + bits + memory, ff=90 + bits, bram=blocks)
+        bits = self.input.beat_bits
+        return self._memory_cost() + Cost(lut=160 + 8 * len(self.groups) + bits, ff=90 + bits)
 
     def instance(self) -> Instance:
         lanes = self.input.lanes
@@ -174,7 +171,7 @@ class FrameGather(Stage):
             "ENDLESS": int(self.endless),
             "PAUSE": self.pause,
             "KEPT": self.kept,
-            "SLICE": ram_slice(self._depth, self.input.beat_bits),
+            **self._memory_parameters(),
             "TAPS": len(self.groups),
             "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),
             "COUNT": fields16([(end - begin) // lanes for begin, end, _ in self.groups]),
@@ -183,7 +180,7 @@ class FrameGather(Stage):
         return Instance("frame_gather", parameters)
 
     @property
-    def _depth(self) -> int:
+    def words(self) -> int:
         """Beats of the ring."""
         return (self.kept * self.input.pixels + 2) * self.input.beats_per_pixel
 

@@ -14,6 +14,7 @@ module frame_gather #(
     parameter int PAUSE     = 0,  // cycles of rest behind a pixel that was sent, for a reader that is slower
     parameter int KEPT      = 2,  // frames before the newest that a tap reads
     parameter int SLICE     = 8,  // bits of a beat that a block RAM keeps
+    parameter int ULTRA     = 0,  // 1: the memory is in UltraRAM
     parameter int TAPS      = 3,
     // per tap, 16 bits each: first beat inside a pixel, number of beats, frames behind the newest one
     parameter logic [16*TAPS-1:0] FIRST = '0,
@@ -140,7 +141,7 @@ module frame_gather #(
     assign place   = $signed((ADDR+2)'(read_q)) + $signed((ADDR+2)'(first)) + $signed((ADDR+2)'(beat_q)) - behind;
     assign address = ADDR'(place < 0 ? place + $signed((ADDR+2)'(DEPTH)) : place);
 
-    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+    ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
         .clk(clk),
         .write(take), .write_address(write_q + ADDR'(part_q)), .write_data(in_data),
         .read(room), .read_address(address), .read_data(data_q)

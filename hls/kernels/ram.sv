@@ -5,7 +5,8 @@ module ram #(
     parameter int BITS  = 8,
     parameter int DEPTH = 16,
     parameter int ADDR  = 4,  // bits of an address
-    parameter int SLICE = 8   // bits; BITS leaves it to synthesis
+    parameter int SLICE = 8,  // bits; BITS leaves it to synthesis
+    parameter int ULTRA = 0   // 1: in UltraRAM
 ) (
     input  logic            clk,
     input  logic            write,
@@ -19,12 +20,17 @@ module ram #(
     generate
         for (low = 0; low < BITS; low = low + SLICE) begin : g_slice
             localparam int WIDTH = BITS - low < SLICE ? BITS - low : SLICE;
-            logic [WIDTH-1:0] memory [0:DEPTH-1];
             logic [WIDTH-1:0] read_q;
 
+            if (ULTRA != 0) begin : g_store
+                (* ram_style = "ultra" *) logic [WIDTH-1:0] memory [0:DEPTH-1];
+            end else begin : g_store
+                logic [WIDTH-1:0] memory [0:DEPTH-1];
+            end
+
             always_ff @(posedge clk) begin
-                if (write) memory[write_address] <= write_data[low +: WIDTH];
-                if (read) read_q <= memory[read_address];
+                if (write) g_store.memory[write_address] <= write_data[low +: WIDTH];
+                if (read) read_q <= g_store.memory[read_address];
 `ifndef VIVADO  // which might not see a memory in this
                 // Unknown, lest logic beside a block RAM keeps the old word. A simulation shows if it was wanted.
                 if (read && write && read_address == write_address) read_q <= 'x;

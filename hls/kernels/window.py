@@ -7,14 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Bursts, Cost, Instance, Stage, Timing, ram_blocks, ram_slice, serial
+from framegate.hls.kernels._kernel import Buffer, Bursts, Cost, Instance, Timing, serial
 from framegate.hls.stream import Stream
 
 _NEVER_WAITS = np.iinfo(np.int64).min // 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Window(Stage):
+class Window(Buffer):
     """Output pixel (y, x) has the channels of the kernel_h x kernel_w pixels under it, ordered (ky, kx, channel).
 
     For a depthwise product the order is (block, ky, kx, channel of the block), with blocks of `lanes` channels.
@@ -105,13 +105,8 @@ class Window(Stage):
         return Timing((taken.reshape(-1),), Bursts(starts.reshape(-1) + self.LATENCY, self.burst))
 
     def cost(self) -> Cost:
-        bits = self.rows * self.input.width * self.input.channels * self.input.bits
-        blocks = ram_blocks(self._depth, self.input.beat_bits)
-        return Cost(
-            lut=270 + (0 if blocks else bits // 8) + self.input.beat_bits,
-            ff=120 + (1 if blocks else 3) * self.input.beat_bits,
-            bram=blocks,
-        )
+        memory, beat = self._memory_cost(), self.input.beat_bits
+        return memory + Cost(lut=270 + beat, ff=120 + (3 if memory.lut else 1) * beat)
 
     def instance(self) -> Instance:
         height, width = self._out_shape()
@@ -132,14 +127,14 @@ class Window(Stage):
             "PAD_VALUE": self.pad_value & ((1 << self.input.bits) - 1),
             "REPEAT": self.repeat,
             "ROWS": self.rows,
-            "SLICE": ram_slice(self._depth, self.input.beat_bits),
+            **self._memory_parameters(),
         }
         if self.depthwise:
             parameters |= {"REPEAT": self.input.beats_per_pixel, "DEPTHWISE": 1}
         return Instance("window", parameters)
 
     @property
-    def _depth(self) -> int:
+    def words(self) -> int:
         """Beats of the line buffer."""
         return self.rows * self.input.width * self.input.beats_per_pixel
 

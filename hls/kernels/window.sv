@@ -20,6 +20,7 @@ module window #(
     parameter int  DEPTHWISE  = 0,  // 1: one beat of each pixel after the other, instead of all beats of a pixel
     parameter int  ROWS       = 4,  // >= KERNEL_H
     parameter int  SLICE      = 16, // bits of a beat that a block RAM keeps
+    parameter int  ULTRA      = 0,  // 1: the memory is in UltraRAM
     localparam int BEAT_BITS  = LANES * BITS,
     localparam int ROW        = WIDTH * BEATS,     // beats of an input row
     localparam int DEPTH      = ROWS * ROW,
@@ -255,7 +256,7 @@ module window #(
     // A block RAM is slow: a register is all that stands behind it, then the padding is chosen.
     logic [BEAT_BITS-1:0] data_q, late_q, out_q;
 
-    ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+    ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
         .clk(clk),
         .write(take), .write_address(write_q), .write_data(in_data),
         .read(move), .read_address(address), .read_data(data_q)

@@ -28,7 +28,7 @@ class Target(BaseModel):
     ff: PositiveInt
     dsp: PositiveInt = Field(description="multipliers of 18x18 (ecp5) or 27x18 bits (xilinx)")
     bram: PositiveInt = Field(description="block RAMs of 18 kbit")
-    uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit; no kernel uses them")
+    uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit, for buffers")
     board: Literal["ulx3s"] | None = Field(
         None, description="the top and the pins in hls/flows, if there are"
     )

