@@ -138,6 +138,19 @@ def test_a_beat_per_cycle_of_equal_strides() -> None:
         assert taken[-1] - taken[0] <= beats + 2 * kernel.inner
 
 
+def test_columns_sent_again_are_never_waited_for() -> None:
+    """At a stride the next pixels come while the present ones are sent again: there is room for them."""
+    kernel = slide(stream(width=12, lanes=4), axis="columns", stride=2, repeat=4, padding=(0, 1))
+    clips = 4
+    # As fast as it sends: each row of pixels in the time of its own, repeated, output pixels.
+    row = kernel.outputs[0].width * kernel.repeat
+    offers = np.concatenate(
+        [line * row + np.arange(12) * row // 12 for line in range(clips * kernel.input.beats // 12)]
+    )
+    times = kernel.timing(offers)
+    assert times.appears[-1] - times.appears[0] < len(times.appears) + row
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
