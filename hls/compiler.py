@@ -127,7 +127,9 @@ def _design(
     products: Products,
     progress: Callable[[str], None],
 ) -> tuple[Dataflow, Schedule]:
-    """The folded design with its FIFOs, and its times; without a rate, a slower one where the FIFOs have no room."""
+    """The folded design with its FIFOs, and its times; where the FIFOs have no room, one that leaves it, if it can: a
+    slower one without a rate, one with fewer thresholds in block RAM.
+    """
     reserve = Cost()
     while True:
         progress("folding")
@@ -135,12 +137,13 @@ def _design(
         progress("schedule")
         complete, times = schedule(folded, clock_mhz)
         complete = in_ultra_ram(complete, target)
-        if frames_per_second is not None or has_room(total_cost(complete), target):
-            check_fit(complete, target)
+        if has_room(total_cost(complete), target):
             return complete, times
         known = {kernel.name for kernel in folded.kernels}
         added = [kernel.cost() for kernel in complete.kernels if kernel.name not in known]
-        reserve = reserve.larger(sum(added, Cost()))
+        before, reserve = reserve, reserve.larger(sum(added, Cost()))
+        if reserve == before:
+            check_fit(complete, target)
 
 
 def read_report(build: Path) -> CompileReport:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.fit import RESOURCES, has_room, total_cost
-from framegate.hls.folding import Choices, Fold, cheapest, choices_of, connect
+from framegate.hls.folding import Choices, Fold, cheapest, choices_of, connect, in_memories
 from framegate.hls.kernels import Cost
 from framegate.hls.targets import Target
 
@@ -72,7 +72,7 @@ def _point(
     dataflow: Dataflow, choices: Mapping[str, Choices], interval: int, target: Target, clock_mhz: float
 ) -> Point:
     folds = cheapest(choices, interval, target)
-    cost = total_cost(connect(dataflow, folds))
+    cost = total_cost(in_memories(connect(dataflow, folds), target))
     shares = {name: getattr(cost, name) / getattr(target, name) for name in RESOURCES}
     scarcest = max(shares, key=lambda name: shares[name])
     slowest = max(folds, key=lambda name: folds[name].cycles)

@@ -23,6 +23,7 @@ from framegate.hls.kernels import (
     Pool,
     Shift,
     Slide,
+    Threshold,
     Width,
     Window,
 )
@@ -69,7 +70,7 @@ def fold(
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        folded = in_ultra_ram(connect(dataflow, cheapest(choices, interval, target)), target)
+        folded = in_memories(connect(dataflow, cheapest(choices, interval, target)), target, reserve)
         _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
@@ -81,7 +82,7 @@ def fold(
         layers = sum((choice.cost for choice in chosen.values()), reserve)
         if not has_room(layers, target) and not target.uram and interval != _slowest(choices):
             continue  # not even without the kernels between the layers
-        folded = in_ultra_ram(connect(dataflow, chosen), target)
+        folded = in_memories(connect(dataflow, chosen), target, reserve)
         if has_room(total_cost(folded) + reserve, target):
             return folded
     check_fit(folded, target, reserve)
@@ -235,7 +236,12 @@ def cheapest(
     """The cheapest choice of each layer within `interval`, its products on multipliers or, of some, in LUTs."""
     chosen = {name: options.within(interval) for name, options in choices.items()}
     excess = sum(fold.cost.dsp for fold in chosen.values()) + reserve.dsp - target.dsp
-    moved = _into_luts(chosen, excess) if excess > 0 else ()
+    ways = {
+        name: (fold.in_luts.lut - fold.cost.lut, fold.cost.dsp)
+        for name, fold in chosen.items()
+        if fold.in_luts
+    }
+    moved = _cheapest_to_free(ways, excess) if excess > 0 else ()
     return {name: of_luts(fold) if name in moved else fold for name, fold in chosen.items()}
 
 
@@ -245,24 +251,42 @@ def of_luts(fold: Fold) -> Fold:
     return replace(fold, cost=fold.in_luts, multiply="lut", in_luts=None)
 
 
-def _into_luts(chosen: Mapping[str, Fold], excess: int) -> tuple[str, ...]:
-    """The layers that free `excess` multipliers for the fewest LUTs; all that can if they do not suffice.
+def _cheapest_to_free(ways: Mapping[str, tuple[int, int]], excess: int) -> tuple[str, ...]:
+    """Of the ways (LUTs taken, multipliers or block RAMs freed) those that free `excess` for the fewest LUTs; all of
+    them if they do not suffice.
 
-    A knapsack, exact: per number of multipliers freed the cheapest way to free so many or more.
+    A knapsack, exact: per number freed the cheapest way to free so many or more.
     """
-    free: list[tuple[int, tuple[str, ...]] | None] = [(0, ()), *([None] * excess)]  # LUTs, layers
-    for name, fold in chosen.items():
-        if fold.in_luts is None:
-            continue
-        more, dsp = fold.in_luts.lut - fold.cost.lut, fold.cost.dsp
+    free: list[tuple[int, tuple[str, ...]] | None] = [(0, ()), *([None] * excess)]  # LUTs, names
+    for name, (more, frees) in ways.items():
         for freed in range(excess, -1, -1):
             if (way := free[freed]) is not None:
-                reached = min(excess, freed + dsp)
+                reached = min(excess, freed + frees)
                 better = free[reached]
                 if reached > freed and (better is None or way[0] + more < better[0]):
                     free[reached] = (way[0] + more, (*way[1], name))
     found = free[excess]
-    return found[1] if found else tuple(name for name, fold in chosen.items() if fold.in_luts)
+    return found[1] if found else tuple(ways)
+
+
+def in_memories(dataflow: Dataflow, target: Target, reserve: Cost = NOTHING) -> Dataflow:
+    """The design with its memories where `target` has room for them."""
+    return _within_block_rams(in_ultra_ram(dataflow, target), target, reserve)
+
+
+def _within_block_rams(dataflow: Dataflow, target: Target, reserve: Cost) -> Dataflow:
+    """The design with thresholds in LUTs instead of block RAMs, for the fewest LUTs, where those run out."""
+    excess = total_cost(dataflow).bram + reserve.bram - target.bram
+    if excess <= 0:
+        return dataflow
+    moves = {k.name: replace(k, in_luts=True) for k in dataflow.kernels if isinstance(k, Threshold)}
+    ways = {}
+    for name, move in moves.items():
+        now, then = dataflow.kernel(name).cost(), move.cost()
+        if now.bram:
+            ways[name] = (then.lut - now.lut, now.bram)
+    moved = _cheapest_to_free(ways, excess)
+    return replace(dataflow, kernels=tuple(moves[k.name] if k.name in moved else k for k in dataflow.kernels))
 
 
 def share(cost: Cost, target: Target) -> float:

@@ -22,6 +22,7 @@ class Threshold(Stage):
     thresholds: np.ndarray  # integers (channels or 1, steps), ascending
     bits: int  # of the output
     base: int  # the output below the first threshold; negative makes the output signed
+    in_luts: bool = False  # all search levels, also those that are large enough for block RAM
 
     def __post_init__(self) -> None:
         rows, steps = self.thresholds.shape
@@ -113,6 +114,8 @@ class Threshold(Stage):
         return sum(1 << level for level in range(self.bits) if self._in_block(level))
 
     def _in_block(self, level: int) -> bool:
+        if self.in_luts:
+            return False
         large = any(rows * bits >= _BLOCK_BITS for rows, bits in self._memories(level))
         return large and (level == 0 or self.input.lanes <= _BLOCK_LANES)
 

@@ -11,8 +11,20 @@ from framegate.errors import UsageError
 from framegate.hls import folding
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.fit import total, total_cost
-from framegate.hls.folding import Fold, Products, cheapest, choices_of, connect, fold
-from framegate.hls.kernels import Cost, Decide, Depthwise, Kernel, MatVec, Mean, Shift, Slide, Width, Window
+from framegate.hls.folding import Fold, Products, cheapest, choices_of, connect, fold, in_memories
+from framegate.hls.kernels import (
+    Cost,
+    Decide,
+    Depthwise,
+    Kernel,
+    MatVec,
+    Mean,
+    Shift,
+    Slide,
+    Threshold,
+    Width,
+    Window,
+)
 from framegate.hls.schedule import schedule
 from framegate.hls.stream import Stream
 from framegate.hls.targets import Target, load_target
@@ -233,6 +245,36 @@ def test_a_beat_never_straddles_two_groups_of_a_shift(target: Target) -> None:
         found = fold(residual(widths=(16, 16)), target.model_copy(update={"dsp": multipliers}), CLOCK)
         shift = next(kernel for kernel in found.kernels if isinstance(kernel, Shift))
         assert all(end % shift.input.lanes == 0 for _, end, _ in shift.groups)
+
+
+def with_large_thresholds() -> Dataflow:
+    """Activations of so many channels that their thresholds are in block RAM."""
+    net = Builder(Stream(frames=1, height=2, width=2, channels=3, bits=8, signed=False, lanes=3), seed=0)
+    x = (PIXELS, 0)
+    for name, channels in (("first", 128), ("second", 192), ("third", 256)):
+        x = net.activation(f"{name}_act", net.conv(name, x, channels, 1, 1, 0))
+    x = net.conv("head", x, 2, 1, 1, 0)
+    x = net.add(Mean(name="pool", input=net.stream(x), over="frame"), x)
+    x = net.add(Mean(name="segments", input=net.stream(x), over="clip"), x)
+    net.add(Decide(name="decide", input=net.stream(x)), x)
+    return net.dataflow(("a", "b"))
+
+
+@pytest.mark.parametrize("missing", [1, 3, 5, 9])
+def test_thresholds_move_into_luts_where_block_rams_run_out(missing: int, target: Target) -> None:
+    whole = fold(with_large_thresholds(), target, CLOCK, 20)
+    smaller = target.model_copy(update={"bram": total_cost(whole).bram - missing})
+    found = in_memories(whole, smaller)
+    assert total_cost(found).bram <= smaller.bram
+    assert total_cost(fold(with_large_thresholds(), smaller, CLOCK, 20)).bram <= smaller.bram
+    activations = [kernel for kernel in whole.kernels if isinstance(kernel, Threshold)]
+    luts = []
+    for count in range(len(activations) + 1):
+        for chosen in combinations(activations, count):
+            costs = [(kernel.cost(), replace(kernel, in_luts=True).cost()) for kernel in chosen]
+            if sum(now.bram - then.bram for now, then in costs) >= missing:
+                luts.append(sum(then.lut - now.lut for now, then in costs))
+    assert total_cost(found).lut - total_cost(whole).lut == min(luts)
 
 
 def test_products_move_into_luts_where_multipliers_run_out() -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The activation against sums of comparisons."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +41,13 @@ CASES = {
     "first-level-in-block-ram": threshold(2, rows=320, channels=320, lanes=32, height=2, width=2),
     "one-pixel": threshold(3, height=1, width=1),
 }
+CASES["large-in-luts"] = replace(CASES["last-levels-in-block-ram"], in_luts=True)
 
 
 def test_cases_cover_levels_in_block_ram() -> None:
     slow = {name: kernel.instance().parameters["SLOW"] for name, kernel in CASES.items()}
     assert (slow["last-levels-in-block-ram"], slow["first-level-in-block-ram"]) == (0b1100, 0b01), slow
+    assert slow["large-in-luts"] == 0
 
 
 @each(CASES)
