@@ -14,6 +14,7 @@ from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.fit import NOTHING, RESOURCES, check_fit, has_room, total, total_cost
 from framegate.hls.kernels import (
     MOST_BITS_IN_LUTS,
+    TERNARY_BITS,
     Concat,
     Cost,
     Depthwise,
@@ -168,9 +169,15 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
             cycles = max(kernel.cycles_per_clip for kernel in folded)
             in_luts = None if products == "dsp" else _in_luts(folded)
             made = Fold(lanes, pe, -(-cycles // frames), total(folded), taps, in_luts=in_luts)
-            folded_in = products == "auto" and isinstance(folded[-1], MatVec) and folded[-1].constant
-            found.append(of_luts(made) if in_luts is not None and (products == "lut" or folded_in) else made)
+            wanted = products == "lut" or (products == "auto" and _needs_no_multiplier(folded[-1]))
+            found.append(of_luts(made) if in_luts is not None and wanted else made)
     return found
+
+
+def _needs_no_multiplier(product: Kernel) -> bool:
+    """Whether LUTs are the cheapest: for ternary and binary weights, and for constants, which are folded into logic."""
+    ternary = isinstance(product, MatVec | Depthwise) and product.weight_bits <= TERNARY_BITS
+    return ternary or (isinstance(product, MatVec) and product.constant)
 
 
 def _lanes_and_taps(layer: list[Kernel]) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,7 @@
 
 from framegate.hls.kernels._kernel import (
     MOST_BITS_IN_LUTS,
+    TERNARY_BITS,
     Beats,
     Buffer,
     Bursts,
@@ -60,6 +61,7 @@ KINDS: dict[str, type[Kernel]] = {
 __all__ = [
     "KINDS",
     "MOST_BITS_IN_LUTS",
+    "TERNARY_BITS",
     "Beats",
     "Buffer",
     "Bursts",

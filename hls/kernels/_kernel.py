@@ -258,7 +258,11 @@ _ULTRA_WORDS, _ULTRA_BITS = (
 
 
 def lut_product(in_bits: int, weight_bits: int) -> int:
-    """LUT4s of a product that is a sum of shifted values: a gated row, and a carry chain, per bit of the weight."""
+    """LUT4s of a product that is a sum of shifted values: a gated row, and a carry chain, per bit of the weight; of two
+    bits (ternary and binary weights) a choice and a carry chain, or a LUT per bit of the product.
+    """
+    if weight_bits == TERNARY_BITS:
+        return in_bits + 2 if in_bits <= TERNARY_BITS else 2 * in_bits + 6
     return weight_bits * (2 * in_bits + 3)
 
 
@@ -270,6 +274,7 @@ def constant_products(weights: np.ndarray, in_bits: int) -> int:
 
 
 MOST_BITS_IN_LUTS = 4  # of a weight
+TERNARY_BITS = 2  # of weights that are -2 … 1: their products need no multiplier
 PRODUCT_PARTS = ("multiplier", "lut_product")  # of a kernel that multiplies
 
 

@@ -247,6 +247,12 @@ def test_a_beat_never_straddles_two_groups_of_a_shift(target: Target) -> None:
         assert all(end % shift.input.lanes == 0 for _, end, _ in shift.groups)
 
 
+def test_ternary_weights_take_no_multipliers_unless_asked_to(target: Target) -> None:
+    assert total_cost(fold(small(bits=2), target, CLOCK, 20_000)).dsp == 0
+    assert total_cost(fold(small(bits=3), target, CLOCK, 20_000)).dsp > 0
+    assert total_cost(fold(small(bits=2), target, CLOCK, 20_000, products="dsp")).dsp > 0
+
+
 def with_large_thresholds() -> Dataflow:
     """Activations of so many channels that their thresholds are in block RAM."""
     net = Builder(Stream(frames=1, height=2, width=2, channels=3, bits=8, signed=False, lanes=3), seed=0)

@@ -52,6 +52,8 @@ CASES = {
     "luts-4bit-signed": replace(matvec(6, 3, 2, bits=4, signed=True), multiply="lut"),
     "luts-8bit-activations": replace(matvec(4, 2, 3, bits=8), multiply="lut"),
     "luts-3bit": replace(matvec(5, 1, 2, weight_bits=3, bits=3, signed=True), multiply="lut"),
+    "luts-ternary": replace(matvec(4, 2, 3, weight_bits=2), multiply="lut"),
+    "luts-ternary-signed": replace(matvec(4, 2, 3, weight_bits=2, bits=8, signed=True), multiply="lut"),
     "luts-2bit": replace(matvec(4, 4, 3, weight_bits=2, bits=2), multiply="lut"),
 }
 
