@@ -41,10 +41,10 @@ class CompileReport:
     ff: int
     bram: int
     dsp: int
-    uram: int
     rtl: str
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
     window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
+    uram: int = 0
 
 
 def compile_hardware(
