@@ -121,7 +121,7 @@ def test_a_prediction_is_of_the_fastest_whose_logic_fits(tmp_path: Path) -> None
     assert found["roofline_ms"] == pytest.approx(1e6 / (target.dsp * 200e3))
     assert found["bram"] <= found["bram_of"]
     assert (tmp_path / "kv260" / "rtl" / "framegate.sv").is_file()
-    tight = full_size._prediction(dataflow, target.model_copy(update={"bram": 1}), 10**6, tmp_path)
+    tight = full_size._prediction(dataflow, target.model_copy(update={"bram": 1, "uram": 0}), 10**6, tmp_path)
     assert tight["rtl"] is None
     assert tight["initiation_interval"] == found["initiation_interval"]
 
