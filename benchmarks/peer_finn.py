@@ -30,7 +30,7 @@ LAYERS: Mapping[str, Layer] = {
     "strided": Layer(kernel=3, stride=2, padding=1, channels=16, filters=32, size=16, pe=8, simd=16),
     "first": Layer(kernel=3, padding=1, channels=3, filters=16, size=32, pe=8, simd=3, in_bits=8),
 }
-FAMILIES = ("ecp5", "xcup")
+FAMILIES = {"ecp5": "ulx3s-85f", "xcup": "zcu102"}  # and a target of each
 PEER = f"FINN+ RTL {version('finn-plus')}"
 _CYCLE_LIMIT = 1_000_000
 _RATIOS = ("cycles", "lut", "ff", "dsp")  # ours / peer
@@ -80,12 +80,11 @@ def measure(
 
 
 def _rows(layer: Layer, folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    say(f"{layer.title}: simulate …")
-    ours, peer = folder / "ours", folder / "peer"
-    runs = compare(layer, ours, peer)
     rows = []
-    for family in FAMILIES:
-        say(f"{layer.title}: count for {family} …")
+    for family, target in FAMILIES.items():
+        say(f"{layer.title}: simulate, count for {family} …")
+        ours, peer = folder / family / "ours", folder / family / "peer"
+        runs = compare(replace(layer, target=target), ours, peer)
         counts = [_count(rtl, family, kind) for rtl, kind in ((ours, _own), (peer, _peers))]
         rows.append(_row(layer, family, runs, counts))
     say(f"{layer.title}: route with PE {layer.pe // 2} …")
@@ -271,8 +270,8 @@ def _synthesis(family: str) -> list[str]:
 
 
 def _own(flow: Flow, family: str) -> list[str]:
-    """The commands that read our layer; on the ECP5 with its own multiplier."""
-    return flow.elaborate([ecp5._multiplier(flow.out)] if family == "ecp5" else [])
+    """The commands that read our layer, with the device's own multiplier."""
+    return flow.elaborate([(ecp5 if family == "ecp5" else xilinx).multiplier(flow.out)])
 
 
 def _peers(flow: Flow, family: str) -> list[str]:

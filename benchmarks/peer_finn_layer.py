@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from framegate.hls.kernels import MatVec, Threshold, Window
 from framegate.hls.stream import Stream
+from framegate.hls.targets import load_target
 from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
@@ -28,6 +29,7 @@ class Layer:
     stride: int = 1
     padding: int = 0
     in_bits: int = 4
+    target: str = "ulx3s-85f"  # whose multipliers our hardware uses
 
     @property
     def title(self) -> str:
@@ -71,7 +73,15 @@ class Layer:
         )
         half = 1 << (WEIGHT_BITS - 1)
         weights = np.random.default_rng(0).integers(-half, half, (self.filters, window.outputs[0].channels))
-        product = MatVec(name="product", input=window.outputs[0], weights=weights, pe=self.pe)
+        device = load_target(self.target)
+        product = MatVec(
+            name="product",
+            input=window.outputs[0],
+            weights=weights,
+            pe=self.pe,
+            factor_bits=device.factor_bits,
+            cascade=device.cascade,
+        )
         sums = product.reference(window.reference(self.pixels)).reshape(-1, self.filters)
         steps = np.arange(1, 1 << OUT_BITS) / (1 << OUT_BITS)
         # Quantiles, so that every output is as frequent.

@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.fit import RESOURCES, has_room, total_cost
-from framegate.hls.folding import Choices, Fold, cheapest, choices_of, connect, in_memories
+from framegate.hls.folding import (
+    Choices,
+    Fold,
+    cheapest,
+    choices_of,
+    connect,
+    in_memories,
+    with_multipliers_of,
+)
 from framegate.hls.kernels import Cost
 from framegate.hls.targets import Target
 
@@ -46,6 +54,7 @@ def front(dataflow: Dataflow, target: Target, clock_mhz: float, points: int = 40
     Layers are independent once the interval is fixed, so the cheapest choice of each is exact. Raises UsageError for
     a layer that cannot be built.
     """
+    dataflow = with_multipliers_of(target, dataflow)
     choices = choices_of(dataflow, target)
     floor = max(options.least for options in choices.values())
     intervals = sorted(

@@ -67,6 +67,7 @@ def fold(
     the interval is fixed, so enumerating their divisors is exact. Raises UsageError when the rate is out of reach or
     the network does not fit `target`.
     """
+    dataflow = with_multipliers_of(target, dataflow)
     choices = choices_of(dataflow, target, products)
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
@@ -88,6 +89,17 @@ def fold(
             return folded
     check_fit(folded, target, reserve)
     raise AssertionError("a design that does not fit has an excess")
+
+
+def with_multipliers_of(target: Target, dataflow: Dataflow) -> Dataflow:
+    """The unfolded dataflow with matrix products that use what the device's multipliers can do."""
+    kernels = tuple(
+        replace(kernel, factor_bits=target.factor_bits, cascade=target.cascade)
+        if isinstance(kernel, MatVec)
+        else kernel
+        for kernel in dataflow.kernels
+    )
+    return replace(dataflow, kernels=kernels)
 
 
 def choices_of(dataflow: Dataflow, target: Target, products: Products = "auto") -> dict[str, "Choices"]:

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 from framegate.hls.dataflow import PIXELS, Dataflow
 from framegate.hls.fit import RESOURCES, has_room, total_cost
-from framegate.hls.folding import Choices, Fold, Products, cheapest, choices_of, connect, of_luts, share
+from framegate.hls.folding import (
+    Choices,
+    Fold,
+    Products,
+    cheapest,
+    choices_of,
+    connect,
+    of_luts,
+    share,
+    with_multipliers_of,
+)
 from framegate.hls.kernels import Cost, Window
 from framegate.hls.schedule import Schedule, schedule
 from framegate.hls.targets import Target
@@ -32,6 +42,7 @@ def shorten(
     """
     complete, times = found
     target = target.model_copy(update={"lut": int(_FULL * target.lut)})
+    dataflow = with_multipliers_of(target, dataflow)
     choices = choices_of(dataflow, target, products)
     start = cheapest(choices, times.initiation_interval, target)
     reserve = _beside(complete, start)

@@ -86,7 +86,7 @@ def count(flow: Flow) -> Step:
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
-        commands = [*flow.elaborate([_multiplier(folder)]), *_synthesis(flow, DESIGN, netlist)]
+        commands = [*flow.elaborate([multiplier(folder)]), *_synthesis(flow, DESIGN, netlist)]
         flow.yosys(yosys, flow.out / "counting.log", commands, quiet=True)
         ecp5_block_ram.use_output_registers(netlist)
         arguments = [*options, "--lpf-allow-unconstrained", "--json", flow.name(netlist)]
@@ -140,7 +140,7 @@ class _BoardFlow(Flow):
             parameters = {"CLOCK_MHZ": f"{self.clock_mhz:g}", **self._widths(yosys, folder)}
             netlist = folder / "netlist.json"
             commands = [
-                *self.elaborate([*_copy(board, folder), _multiplier(folder)], top, parameters),
+                *self.elaborate([*_copy(board, folder), multiplier(folder)], top, parameters),
                 *_synthesis(self, top, netlist),
             ]
             self.yosys(yosys, self.out / "yosys.log", commands)
@@ -226,7 +226,7 @@ class _BoardFlow(Flow):
         return found
 
 
-def _multiplier(folder: Path) -> Path:
+def multiplier(folder: Path) -> Path:
     """The ECP5's multiplier in `folder`, under the name of the file that it replaces."""
     return Path(shutil.copy(_MULTIPLIER, folder / "multiplier.sv"))
 

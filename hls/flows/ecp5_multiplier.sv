@@ -4,7 +4,8 @@
 // is mapped: up to 0.70 Yosys' ABC9 dies of the parameters. Wider factors are left to synthesis.
 module multiplier #(
     parameter int A_BITS = 5,
-    parameter int B_BITS = 4
+    parameter int B_BITS = 4,
+    parameter int COUNT  = 1  // no more: sums of products are for AMD's
 ) (
     input  logic                            clk,
     input  logic                            move,  // the registers take what comes

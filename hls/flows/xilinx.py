@@ -37,6 +37,8 @@ _MEMORIES = (
     "techmap -map +/xilinx/lutrams_xc5v_map.v -map +/xilinx/brams_xcu_map.v -map +/xilinx/urams_map.v",
 )
 
+_MULTIPLIER = Path(__file__).parent / "xilinx_multiplier.sv"  # in the place of the kernels' own
+
 # What a cell of each kind takes. LUT memories as in UG574, "Distributed RAM"; the LUTs of a carry chain and those
 # before a wide multiplexer are cells of their own.
 _LUTS = {
@@ -66,12 +68,12 @@ _ROWS = {
 def count(flow: Flow) -> Step:
     """Count what the design takes after Yosys: 6-input LUTs, before Vivado would pair the small ones."""
     yosys = find("yosys")
-    key = digest([yosys.version, _SYNTHESIS, *_MEMORIES], flow.design)
+    key = digest([yosys.version, _SYNTHESIS, *_MEMORIES], [*flow.design, _MULTIPLIER])
 
     def produce(folder: Path) -> None:
         statistics = folder / "statistics.json"
         commands = [
-            *flow.elaborate(),
+            *flow.elaborate([multiplier(folder)]),
             f"{_SYNTHESIS} -run :map_memory",
             *_MEMORIES,
             f"{_SYNTHESIS} -run map_ffram:",
@@ -82,6 +84,11 @@ def count(flow: Flow) -> Step:
         (folder / COUNTS).write_text(json.dumps(_count(cells)))
 
     return flow.step("utilization", "Yosys", key, produce)
+
+
+def multiplier(folder: Path) -> Path:
+    """UltraScale+'s multiplier in `folder`, under the name of the file that it replaces."""
+    return Path(shutil.copy(_MULTIPLIER, folder / "multiplier.sv"))
 
 
 def _count(cells: Mapping[str, int]) -> dict[str, int]:

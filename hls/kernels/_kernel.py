@@ -266,16 +266,20 @@ def lut_product(in_bits: int, weight_bits: int) -> int:
     return weight_bits * (2 * in_bits + 3)
 
 
-def constant_products(weights: np.ndarray, in_bits: int) -> int:
-    """LUT4s of products by constants: synthesis keeps the carry chains between the bits of each weight that are set."""
+def constant_products(weights: np.ndarray, in_bits: int) -> Cost:
+    """LUT4s and registers of products by constants: synthesis keeps the carry chains between the bits of each weight
+    that are set, once for all rows that have the same weight in a column.
+    """
     bits = weight_bits(weights)
-    set_bits = sum(((weights & ((1 << bits) - 1)) >> bit) & 1 for bit in range(bits))
-    return int(np.maximum(set_bits - 1, 0).sum()) * (in_bits + 3)
+    distinct = [np.unique(column) & ((1 << bits) - 1) for column in weights.T]
+    chains = sum(max(int(weight).bit_count() - 1, 0) for column in distinct for weight in column)
+    return Cost(lut=chains * (in_bits + 3), ff=sum(map(len, distinct)) * (in_bits + bits))
 
 
 MOST_BITS_IN_LUTS = 4  # of a weight
 TERNARY_BITS = 2  # of weights that are -2 … 1: their products need no multiplier
-PRODUCT_PARTS = ("multiplier", "lut_product")  # of a kernel that multiplies
+MULTIPLIER_BITS = 18  # of a multiplier's narrower factor
+PRODUCT_PARTS = ("multiplier", "lut_product", "adder_tree")  # of a kernel that multiplies
 
 
 def check_multiply(name: str, multiply: str, weight_bits: int) -> None:

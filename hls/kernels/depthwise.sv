@@ -76,7 +76,7 @@ module depthwise #(
 
     wire [LANES*OUT_BITS-1:0] products;  // of lane (t, p) at field p*AT_ONCE+t
 
-    genvar p, t, n;
+    genvar p, t;
     generate
         for (t = 0; t < AT_ONCE; t = t + 1) begin : g_tap
             for (p = 0; p < PE; p = p + 1) begin : g_channel
@@ -100,29 +100,16 @@ module depthwise #(
         end
 
         for (p = 0; p < PE; p = p + 1) begin : g_sum
-            // Level n adds four fields of the level before into one: ceil(AT_ONCE / 4**n) of them count, the rest is zero.
-            logic [4*AT_ONCE*OUT_BITS-1:0] sums [0:LEVELS];
-            logic signed [OUT_BITS-1:0]    total_q;
+            wire [OUT_BITS-1:0]         sum;
+            logic signed [OUT_BITS-1:0] total_q;
 
-            assign sums[0] = (4*AT_ONCE*OUT_BITS)'(products[p*AT_ONCE*OUT_BITS +: AT_ONCE*OUT_BITS]);
-
-            for (n = 0; n < LEVELS; n = n + 1) begin : g_level
-                localparam int FIELDS = (AT_ONCE + (4 << 2*n) - 1) >> (2*n + 2);
-                logic [FIELDS*OUT_BITS-1:0] sum_q;
-
-                for (t = 0; t < FIELDS; t = t + 1) begin : g_four
-                    wire signed [OUT_BITS-1:0] a = sums[n][(4*t)*OUT_BITS +: OUT_BITS];
-                    wire signed [OUT_BITS-1:0] b = sums[n][(4*t + 1)*OUT_BITS +: OUT_BITS];
-                    wire signed [OUT_BITS-1:0] c = sums[n][(4*t + 2)*OUT_BITS +: OUT_BITS];
-                    wire signed [OUT_BITS-1:0] d = sums[n][(4*t + 3)*OUT_BITS +: OUT_BITS];
-                    always_ff @(posedge clk) if (move) sum_q[t*OUT_BITS +: OUT_BITS] <= (a + b) + (c + d);
-                end
-                assign sums[n+1] = (4*AT_ONCE*OUT_BITS)'(sum_q);
-            end
+            adder_tree #(.COUNT(AT_ONCE), .BITS(OUT_BITS), .LEVELS(LEVELS)) u_sum (
+                .clk(clk), .move(move), .fields(products[p*AT_ONCE*OUT_BITS +: AT_ONCE*OUT_BITS]), .sums(sum)
+            );
 
             always_ff @(posedge clk) begin
                 if (move && valid_q[STAGES-1])
-                    total_q <= (first_q[STAGES-1] ? '0 : total_q) + $signed(sums[LEVELS][OUT_BITS-1:0]);
+                    total_q <= (first_q[STAGES-1] ? '0 : total_q) + $signed(sum);
             end
             assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
         end

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
+    MULTIPLIER_BITS,
     PRODUCT_PARTS,
     Beats,
     Cost,
@@ -28,6 +29,8 @@ from framegate.hls.kernels._kernel import (
 )
 from framegate.hls.stream import Stream, bits_for, divisors
 
+_LUT_WORDS = 16  # that a LUT holds a bit of
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MatVec(Stage):
@@ -40,6 +43,8 @@ class MatVec(Stage):
     pe: int = 1
     bias: np.ndarray | None = None  # integers (rows,)
     multiply: Literal["dsp", "lut"] = "dsp"  # what makes the products
+    factor_bits: int = 18  # of a multiplier's wider factor; the other one has 18
+    cascade: int = 1  # multipliers that add their products themselves
 
     def __post_init__(self) -> None:
         if self.rows % self.pe:
@@ -69,13 +74,21 @@ class MatVec(Stage):
 
     @property
     def latency(self) -> int:
-        """Registers: fetch, perhaps bank, operands, factors, products, split, additions of four, accumulator."""
+        """Registers: fetch, perhaps bank, operands, factors, products, additions of four and a split, accumulator."""
         return 6 + int(self._bank < self._words_stored) + self._levels
 
     @property
     def multipliers(self) -> int:
-        """Products per cycle; two rows of few bits share one 18x18 multiplier."""
+        """Products per cycle."""
         return self.pe * self.simd
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of few bits that share a multiplier, their products side by side."""
+        if self.multiply == "lut" or self.input.bits >= MULTIPLIER_BITS:
+            return 1
+        free = self.factor_bits - 1 - self.weight_bits
+        return min(1 + free // self._term_bits, self.pe)
 
     @property
     def constant(self) -> bool:
@@ -127,36 +140,51 @@ class MatVec(Stage):
         return Timing((taken,), every(taken, steps) + self.latency)
 
     def cost(self) -> Cost:
-        products, out = self.simd * self.pe, self.outputs[0].bits
-        stored = self.weights.size * self.weight_bits
-        blocks = block_rams(self.weights.size // products, products * self.weight_bits)
-        operand = self.simd * self.input.bits + products * self.weight_bits
-        product_bits = self.input.bits + self.weight_bits
-        in_luts = self.multiply == "lut"
-        constant = in_luts and self.constant
-        made = (
-            constant_products(self.weights, self.input.bits)
-            if constant
-            else in_luts * products * lut_product(self.input.bits, self.weight_bits)
-        )
-        # Rows that share multipliers.
-        pairs = self.pe // 2 if not in_luts and product_bits + self.weight_bits <= 16 else 0
-        biases = 0 if self.bias is None else self.rows * out // 16 + self.pe * out + 16
+        out = self.outputs[0].bits
+        folded = self.input.beats_per_pixel > 1  # sums are of several beats
+        around = Cost(lut=40, ff=24 + 2 * self.simd * self.input.bits)
+        sums = Cost(lut=2 * self.pe * out if folded else 0, ff=self.pe * out)
+        biases = Cost(lut=self.rows * out // 16 + self.pe * out + 16, ff=self.pe * out)
+        parts = (around, self._weights_cost(), self._products_cost(), self._tree_cost(), sums)
+        return sum(parts, Cost() if self.bias is None else biases)
+
+    def _weights_cost(self) -> Cost:
+        """Of the memory and the registers behind it, which are in a block RAM if that is."""
+        words, bits = self._words_stored, self._word_bits()
+        if self.constant:
+            return Cost()
+        if blocks := block_rams(words, bits):
+            return Cost(bram=blocks)
+        if words <= _LUT_WORDS:
+            return Cost(lut=bits // 2, ff=bits)  # many bits are the same
+        return Cost(lut=bits * -(-words // _LUT_WORDS), ff=2 * bits)
+
+    def _products_cost(self) -> Cost:
+        products, groups = self.multipliers, self._groups
+        if self.multiply == "dsp":
+            return Cost(
+                lut=2 * (self.pe - groups) * self.simd, dsp=groups * self.simd
+            )  # digits become one factor
+        if self.constant:
+            return constant_products(self.weights, self.input.bits)
         return Cost(
-            lut=products * (product_bits + 2)
-            + 2 * self.pe * out
-            + pairs * self.simd * (2 * product_bits)
-            + made
-            + 150
-            + (0 if blocks or constant else stored // 16)
-            + biases,
-            # A multiplier keeps its factors and its product itself.
-            ff=(2 + in_luts) * operand
-            + (1 + in_luts) * products * product_bits
-            + (2 if self.bias is None else 3) * self.pe * out
-            + 24,
-            dsp=0 if in_luts else (self.pe - pairs) * self.simd,
-            bram=blocks,
+            lut=products * lut_product(self.input.bits, self.weight_bits),
+            ff=products * (self.input.bits + 2 * self.weight_bits) + self.simd * self.input.bits,
+        )
+
+    def _tree_cost(self) -> Cost:
+        """Of the additions of products side by side, the split, and those behind it."""
+        together, field = self._levels_together, min(self._field_wanted, self._field_widest)
+        left = -(-self._terms // 4**together)
+        last = min(self.outputs[0].bits, field + 2)
+        in_tree = sum(-(-self._terms // 4**level) for level in range(1, together + 1))
+        behind = sum(-(-left // 4**level) for level in range(1, self._levels - together + 1))
+        return Cost(
+            # The first sums of rows alone are narrower than the last.
+            lut=(self._terms - left) * self.pe * (field if self.rows_at_once > 1 else field - 1)
+            + left * (self.pe - self._groups) * field
+            + (left - 1) * self.pe * last,
+            ff=self.pe * ((in_tree + left) * field + behind * last),
         )
 
     def instance(self) -> Instance:
@@ -170,6 +198,8 @@ class MatVec(Stage):
             "WEIGHT_BITS": self.weight_bits,
             "OUT_BITS": self.outputs[0].bits,
             "IN_LUTS": int(self.multiply == "lut"),
+            "FACTOR": self.factor_bits,
+            "CASCADE": self.cascade,
             "BANK": self._bank,
             "BLOCK": int(block_rams(self._words_stored, self._word_bits()) > 0),
         }
@@ -198,13 +228,56 @@ class MatVec(Stage):
     @property
     def _levels(self) -> int:
         """Levels of the adder tree, four to one each."""
-        return ((self.simd - 1).bit_length() + 1) // 2
+        return ((self._terms - 1).bit_length() + 1) // 2
+
+    @property
+    def _groups(self) -> int:
+        """Of rows that share multipliers."""
+        return -(-self.pe // self.rows_at_once)
+
+    @property
+    def _terms(self) -> int:
+        """Of the adder tree, per row."""
+        return -(-self.simd // self._added)
+
+    @property
+    def _added(self) -> int:
+        """Products per term: those that multipliers add."""
+        return self.cascade if self.multiply == "dsp" and self.cascade < self.simd else 1
+
+    @property
+    def _term_bits(self) -> int:
+        return self.input.bits + self.weight_bits + (self._added - 1).bit_length()
+
+    @property
+    def _field_widest(self) -> int:
+        """Bits that a shared multiplier has for the sums of each row's products."""
+        rows = self.rows_at_once
+        return (self.factor_bits - 1 - self.weight_bits) // (rows - 1) if rows > 1 else self._field_wanted
+
+    @property
+    def _field_wanted(self) -> int:
+        """Bits of the sum of a row's products."""
+        return self.input.bits + self.weight_bits + (self.simd - 1).bit_length()
+
+    @property
+    def _levels_together(self) -> int:
+        """Levels of the adder tree that add the products of rows that share multipliers side by side."""
+        if self._field_wanted <= self._field_widest:
+            return self._levels
+        return (self._field_widest - self._term_bits) // 2
 
     def _word_bits(self) -> int:
         return self.pe * self.simd * self.weight_bits
 
     def _words(self) -> list[int]:
-        """One word per fold and step: lane (p, s) is the weight of row fold*PE+p and column step*SIMD+s."""
+        """One word per fold and step: lane (p, s) is the weight of row fold*PE+p and column step*SIMD+s, as a digit."""
         folds, steps = self.rows // self.pe, self.input.beats_per_pixel
-        tiles = self.weights.reshape(folds, self.pe, steps, self.simd).transpose(0, 2, 1, 3)
-        return [pack(tile, self.weight_bits) for tile in tiles.reshape(folds * steps, -1)]
+        tiles = self.weights.reshape(folds, self.pe, steps, self.simd).copy()
+        for row in range(self.pe):
+            if (
+                row % self.rows_at_once
+            ):  # the multiplier adds up what it holds: what is negative borrows from above
+                tiles[:, row] -= tiles[:, row - 1] < 0
+        words = tiles.transpose(0, 2, 1, 3).reshape(folds * steps, -1)
+        return [pack(word, self.weight_bits) for word in words]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency
-// 6 + BANKED + LEVELS: fetch, where weights are banked one more, operands, factors, products, split, LEVELS of additions
-// of four, accumulator.
-// Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s; word FOLD of BIAS, what
-// lane p starts from at field p.
+// 6 + BANKED + LEVELS: fetch, where weights are banked one more, operands, factors, products, LEVELS of additions of four
+// among which products that were made together are split, accumulator.
+// Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s, as a digit: less one where the rows
+// that share its multiplier below it are negative together. Word FOLD of BIAS holds what lane p starts from at field p.
 module matvec #(
     parameter int  PE          = 1,   // rows in parallel
     parameter int  SIMD        = 1,   // columns in parallel
@@ -15,6 +15,8 @@ module matvec #(
     parameter int  OUT_BITS    = 16,  // holds every accumulator, two's complement
     parameter int  BIASED      = 0,   // 1: sums start from BIAS, not from 0
     parameter int  IN_LUTS     = 0,   // 1: products are sums of shifted activations, without multipliers; WEIGHT_BITS <= 4
+    parameter int  FACTOR      = 18,  // bits of a multiplier's wider factor
+    parameter int  CASCADE     = 1,   // multipliers that add their products themselves
     parameter int  BANK        = 64,  // words of a bank of weights, see rom.sv
     parameter int  BLOCK       = 0,   // 1: weights in block RAM, 0: in LUTs
     parameter      WEIGHTS     = "weights",
@@ -23,11 +25,21 @@ module matvec #(
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int FOLD        = FOLDS > 1 ? $clog2(FOLDS) : 1,
     localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
-    localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1,
-    // Two rows share a multiplier of 18 x 18 where both products fit: (upper * 2^PRODUCT + lower) * x.
-    localparam int PAIRS       = IN_LUTS == 0 && IN_BITS + 2*WEIGHT_BITS <= 16 ? PE / 2 : 0,
-    localparam int JOINT       = PRODUCT + WEIGHT_BITS + 1,  // bits of both weights in one
-    localparam int LEVELS      = ($clog2(SIMD) + 1) / 2,
+    localparam int ADDED       = IN_LUTS == 0 && CASCADE < SIMD ? CASCADE : 1,
+    localparam int TERMS       = (SIMD + ADDED - 1) / ADDED,  // of the adder tree
+    localparam int LEVELS      = ($clog2(TERMS) + 1) / 2,
+    localparam int PRODUCT     = IN_BITS + WEIGHT_BITS,       // bits of a product
+    localparam int TERM        = PRODUCT + $clog2(ADDED),
+    // Rows share a multiplier where their products fit side by side: (… + second * 2^FIELD + first) * x. Their sums stay
+    // together as long as FIELD has room for them.
+    localparam int SHARED      = 1 + (IN_LUTS != 0 || IN_BITS > 17 ? 0 : (FACTOR - 1 - WEIGHT_BITS) / TERM),
+    localparam int ROWS        = SHARED < PE ? SHARED : PE,
+    localparam int GROUPS      = (PE + ROWS - 1) / ROWS,
+    localparam int WIDEST      = ROWS > 1 ? (FACTOR - 1 - WEIGHT_BITS) / (ROWS - 1) : 64,
+    localparam int WANTED      = PRODUCT + $clog2(SIMD),
+    localparam int FIELD       = WANTED < WIDEST ? WANTED : WIDEST,
+    localparam int TOGETHER    = WANTED <= WIDEST ? LEVELS : (WIDEST - TERM) / 2,     // levels before the split
+    localparam int LEFT        = (TERMS + (1 << 2*TOGETHER) - 1) >> 2*TOGETHER,       // fields behind those
     localparam int BANKED      = BANK < WORDS ? 1 : 0,
     localparam int STAGES      = 5 + BANKED + LEVELS  // before the accumulator
 ) (
@@ -105,81 +117,83 @@ module matvec #(
         end
     endgenerate
 
-    logic [PE*SIMD*OUT_BITS-1:0] split_q;  // the product of lane (p, s) at field p*SIMD+s
+    wire [SIMD*(IN_BITS+1)-1:0] factors;  // activations with a sign
 
-    genvar p, s, n;
+    genvar g, p, s;
     generate
-        for (s = 0; s < SIMD; s = s + 1) begin : g_column
-            wire [IN_BITS-1:0]      x      = input_q[s*IN_BITS +: IN_BITS];
-            wire                    x_sign = (IN_SIGNED != 0) && x[IN_BITS-1];
-            wire signed [IN_BITS:0] factor = {x_sign, x};
+        for (s = 0; s < SIMD; s = s + 1) begin : g_factor
+            wire [IN_BITS-1:0] x = input_q[s*IN_BITS +: IN_BITS];
+            assign factors[s*(IN_BITS+1) +: IN_BITS+1] = {(IN_SIGNED != 0) && x[IN_BITS-1], x};
+        end
 
-            for (p = 0; p < PAIRS; p = p + 1) begin : g_pair
-                wire signed [WEIGHT_BITS-1:0] lower = weight_q[(2*p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [WEIGHT_BITS-1:0] upper = weight_q[((2*p + 1)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [JOINT-1:0]       joint = (JOINT'(upper) <<< PRODUCT) + JOINT'(lower);
-                wire signed [JOINT+IN_BITS:0] both;
-                wire signed [PRODUCT-1:0]     below = both[PRODUCT-1:0];
-                // A lower product below zero has borrowed one from the upper.
-                wire signed [PRODUCT-1:0]     above = both[PRODUCT +: PRODUCT] + PRODUCT'(both[PRODUCT-1]);
+        for (g = 0; g < GROUPS; g = g + 1) begin : g_group
+            localparam int FIRST   = g*ROWS;
+            localparam int HELD    = PE - FIRST < ROWS ? PE - FIRST : ROWS;  // rows
+            localparam int JOINT   = HELD > 1 ? (HELD - 1)*FIELD + WEIGHT_BITS + 1 : WEIGHT_BITS;
+            localparam int WORD    = HELD*FIELD;
+            wire [SIMD*JOINT-1:0] joints;  // per column the weights of so many rows
+            wire [TERMS*WORD-1:0] terms;
+            wire [LEFT*WORD-1:0]  sums;
 
-                multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT)) u_product (
-                    .clk(clk), .move(move), .a(factor), .b(joint), .product(both)
+            for (s = 0; s < SIMD; s = s + 1) begin : g_column
+                wire [HELD:0] negative;  // the rows below are
+
+                assign negative[0] = 1'b0;
+                for (p = 0; p < HELD; p = p + 1) begin : g_row
+                    localparam int         WIDTH = p < HELD - 1 ? FIELD : JOINT - p*FIELD;
+                    wire [WEIGHT_BITS-1:0] digit = weight_q[((FIRST + p)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
+                    // One has been borrowed for the rows below if those are negative: the largest digit is then one too few.
+                    assign negative[p+1] = digit[WEIGHT_BITS-1] || (negative[p] && &digit[WEIGHT_BITS-2:0]);
+                    assign joints[s*JOINT + p*FIELD +: WIDTH] = WIDTH'($signed({negative[p+1], digit}));
+                end
+            end
+
+            for (s = 0; s < TERMS; s = s + 1) begin : g_term
+                localparam int LANE  = s*ADDED;
+                localparam int COUNT = SIMD - LANE < ADDED ? SIMD - LANE : ADDED;
+                wire signed [JOINT+IN_BITS+COUNT-1:0] product;
+
+                if (IN_LUTS != 0) begin : g_luts
+                    lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT)) u_product (
+                        .clk(clk), .move(move), .product(product),
+                        .a(factors[s*(IN_BITS+1) +: IN_BITS+1]), .b(joints[s*JOINT +: JOINT])
+                    );
+                end else begin : g_multiplier
+                    multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT), .COUNT(COUNT)) u_product (
+                        .clk(clk), .move(move), .product(product),
+                        .a(factors[LANE*(IN_BITS+1) +: COUNT*(IN_BITS+1)]), .b(joints[LANE*JOINT +: COUNT*JOINT])
+                    );
+                end
+                assign terms[s*WORD +: WORD] = WORD'(product);
+            end
+
+            adder_tree #(.COUNT(TERMS), .BITS(WORD), .LEVELS(TOGETHER)) u_together (
+                .clk(clk), .move(move), .fields(terms), .sums(sums)
+            );
+
+            for (p = 0; p < HELD; p = p + 1) begin : g_row
+                logic [LEFT*OUT_BITS-1:0]   split_q;
+                wire [OUT_BITS-1:0]         sum;
+                wire signed [OUT_BITS-1:0]  start = bias_q[(FIRST + p)*OUT_BITS +: OUT_BITS];
+                logic signed [OUT_BITS-1:0] total_q;
+
+                for (s = 0; s < LEFT; s = s + 1) begin : g_left
+                    wire signed [FIELD-1:0] field = sums[s*WORD + p*FIELD +: FIELD];
+                    // A sum below zero has borrowed one from the field above.
+                    wire                    borrowed = p > 0 && sums[s*WORD + (p > 0 ? p*FIELD - 1 : 0)];
+                    wire signed [FIELD-1:0] own = field + FIELD'(borrowed);
+                    always_ff @(posedge clk) if (move) split_q[s*OUT_BITS +: OUT_BITS] <= OUT_BITS'(own);
+                end
+
+                adder_tree #(.COUNT(LEFT), .BITS(OUT_BITS), .LEVELS(LEVELS - TOGETHER)) u_sum (
+                    .clk(clk), .move(move), .fields(split_q), .sums(sum)
                 );
 
                 always_ff @(posedge clk) begin
-                    if (move) begin
-                        split_q[(2*p*SIMD + s)*OUT_BITS +: OUT_BITS]       <= OUT_BITS'(below);
-                        split_q[((2*p + 1)*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(above);
-                    end
+                    if (move && valid_q[STAGES-1]) total_q <= (first_q[STAGES-1] ? start : total_q) + $signed(sum);
                 end
+                assign out_data[(FIRST + p)*OUT_BITS +: OUT_BITS] = total_q;
             end
-
-            for (p = 2*PAIRS; p < PE; p = p + 1) begin : g_single
-                wire signed [WEIGHT_BITS-1:0] weight = weight_q[(p*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                wire signed [PRODUCT-1:0]     single;
-
-                if (IN_LUTS != 0) begin : g_luts
-                    lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
-                        .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
-                    );
-                end else begin : g_multiplier
-                    multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
-                        .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
-                    );
-                end
-
-                always_ff @(posedge clk) if (move) split_q[(p*SIMD + s)*OUT_BITS +: OUT_BITS] <= OUT_BITS'(single);
-            end
-        end
-
-        for (p = 0; p < PE; p = p + 1) begin : g_row
-            // Level n adds four fields of the level before into one: ceil(SIMD / 4**n) of them count, the rest is zero.
-            logic [4*SIMD*OUT_BITS-1:0] sums [0:LEVELS];
-            logic signed [OUT_BITS-1:0] total_q;
-            wire signed [OUT_BITS-1:0]  start = bias_q[p*OUT_BITS +: OUT_BITS];
-
-            assign sums[0] = (4*SIMD*OUT_BITS)'(split_q[p*SIMD*OUT_BITS +: SIMD*OUT_BITS]);
-
-            for (n = 0; n < LEVELS; n = n + 1) begin : g_level
-                localparam int FIELDS = (SIMD + (4 << 2*n) - 1) >> (2*n + 2);
-                logic [FIELDS*OUT_BITS-1:0] sum_q;
-
-                for (s = 0; s < FIELDS; s = s + 1) begin : g_four
-                    wire signed [OUT_BITS-1:0] a = sums[n][(4*s)*OUT_BITS +: OUT_BITS];
-                    wire signed [OUT_BITS-1:0] b = sums[n][(4*s + 1)*OUT_BITS +: OUT_BITS];
-                    wire signed [OUT_BITS-1:0] c = sums[n][(4*s + 2)*OUT_BITS +: OUT_BITS];
-                    wire signed [OUT_BITS-1:0] d = sums[n][(4*s + 3)*OUT_BITS +: OUT_BITS];
-                    always_ff @(posedge clk) if (move) sum_q[s*OUT_BITS +: OUT_BITS] <= (a + b) + (c + d);
-                end
-                assign sums[n+1] = (4*SIMD*OUT_BITS)'(sum_q);
-            end
-
-            always_ff @(posedge clk) begin
-                if (move && valid_q[STAGES-1])
-                    total_q <= (first_q[STAGES-1] ? start : total_q) + $signed(sums[LEVELS][OUT_BITS-1:0]);
-            end
-            assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
         end
     endgenerate
 endmodule

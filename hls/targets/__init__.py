@@ -26,7 +26,9 @@ class Target(BaseModel):
     clock_mhz: PositiveInt = Field(description="the design's clock unless another is asked for")
     lut: PositiveInt = Field(description="4-input LUTs (ecp5) or 6-input LUTs (xilinx)")
     ff: PositiveInt
-    dsp: PositiveInt = Field(description="multipliers of 18x18 (ecp5) or 27x18 bits (xilinx)")
+    dsp: PositiveInt = Field(description="multipliers")
+    factor_bits: PositiveInt = Field(18, description="bits of a multiplier's wider factor; the other has 18")
+    cascade: Literal[1, 2] = Field(1, description="multipliers that add their products themselves")
     bram: PositiveInt = Field(description="block RAMs of 18 kbit")
     uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit, for buffers")
     board: Literal["ulx3s"] | None = Field(

@@ -37,10 +37,20 @@ def random_clips(stream: Stream, clips: int, seed: int) -> np.ndarray:
     return values
 
 
-def check_kernel(kernel: Kernel, work: Path, *, simulator: Simulator, seed: int = 0) -> None:
-    """Build once; every beat must pass in its cycle while sources pause; then the sinks pause as well."""
+def check_kernel(
+    kernel: Kernel,
+    work: Path,
+    *,
+    simulator: Simulator,
+    seed: int = 0,
+    values: Sequence[np.ndarray] | None = None,
+) -> None:
+    """Build once; every beat must pass in its cycle while sources pause; then the sinks pause as well.
+
+    `values`: CLIPS clips per input, by default random ones.
+    """
     rng = np.random.default_rng(seed)
-    values = [random_clips(taken, CLIPS, seed + slot) for slot, taken in enumerate(kernel.inputs)]
+    values = values or [random_clips(taken, CLIPS, seed + slot) for slot, taken in enumerate(kernel.inputs)]
     offers = [_offers(taken, rng) for taken in kernel.inputs]
     expected = kernel.reference(*values)
 

@@ -2,6 +2,7 @@
 """The matrix-vector product against numpy, and with its window against torch's convolution."""
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import MatVec, Window
 from framegate.rtl_sim.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import CLIPS, check_kernel, each, random_clips, stream
 
 
 def matvec(rows: int, pe: int, simd: int, weight_bits: int = 4, **changes: int | bool) -> MatVec:
@@ -52,6 +53,16 @@ CASES = {
     "luts-4bit-signed": replace(matvec(6, 3, 2, bits=4, signed=True), multiply="lut"),
     "luts-8bit-activations": replace(matvec(4, 2, 3, bits=8), multiply="lut"),
     "luts-3bit": replace(matvec(5, 1, 2, weight_bits=3, bits=3, signed=True), multiply="lut"),
+    "27-bit": replace(matvec(4, 4, 3), factor_bits=27),
+    "27-bit-signed-in-two-groups": replace(matvec(5, 5, 6, bits=4, signed=True), factor_bits=27, cascade=2),
+    "27-bit-8bit-activations": replace(matvec(8, 8, 6, bits=8), factor_bits=27, cascade=2),
+    "27-bit-8bit-weights": replace(
+        matvec(4, 2, 3, weight_bits=8, bits=8, signed=True), factor_bits=27, cascade=2
+    ),
+    "27-bit-2bit": replace(matvec(8, 8, 2, weight_bits=2, bits=2), factor_bits=27, cascade=2),
+    "27-bit-many-columns": replace(matvec(8, 8, 34, channels=68), factor_bits=27, cascade=2),
+    "many-columns": matvec(4, 4, 34, channels=68),
+    "luts-with-a-cascade": replace(matvec(4, 2, 3), multiply="lut", factor_bits=27, cascade=2),
     "luts-ternary": replace(matvec(4, 2, 3, weight_bits=2), multiply="lut"),
     "luts-ternary-signed": replace(matvec(4, 2, 3, weight_bits=2, bits=8, signed=True), multiply="lut"),
     "luts-2bit": replace(matvec(4, 4, 3, weight_bits=2, bits=2), multiply="lut"),
@@ -109,18 +120,38 @@ def test_reference_is_the_product_and_stays_within_its_bounds(kernel: MatVec) ->
     assert result.max() <= high <= out.high
 
 
-@pytest.mark.parametrize(("signed", "weight_bits"), [(False, 4), (True, 4), (True, 6)])
-def test_two_products_of_one_multiplier_do_not_touch(
-    signed: bool, weight_bits: int, tmp_path: Path, icarus: Simulator
+@pytest.mark.parametrize(
+    ("signed", "weight_bits", "factor_bits"),
+    [(False, 4, 18), (True, 4, 18), (True, 6, 18), (False, 4, 27), (True, 4, 27), (True, 8, 27)],
+)
+def test_products_of_one_multiplier_do_not_touch(
+    signed: bool, weight_bits: int, factor_bits: int, tmp_path: Path, icarus: Simulator
 ) -> None:
-    """Every pair of extreme weights, on activations that reach both ends."""
+    """Every group of extreme weights, on activations that reach both ends."""
     low, high = -(1 << (weight_bits - 1)), (1 << (weight_bits - 1)) - 1
-    ends = np.array([low, -1, 0, 1, high])
-    weights = np.stack(np.meshgrid(ends, ends), axis=-1).reshape(-1, 2)
-    taken = stream(height=4, width=6, channels=1, lanes=1, repeat=25, bits=4, signed=signed)
-    kernel = MatVec(name="mv", input=taken, weights=weights.reshape(50, 1), pe=2)
+    pe = 2 if factor_bits == 18 or weight_bits == 8 else 3
+    weights = np.array(list(product([low, -1, 0, 1, high], repeat=pe)))
+    taken = stream(height=4, width=6, channels=1, lanes=1, repeat=len(weights), bits=4, signed=signed)
+    kernel = MatVec(
+        name="mv", input=taken, weights=weights.reshape(-1, 1), pe=pe, factor_bits=factor_bits, cascade=2
+    )
     assert kernel.cost().dsp == 1
     check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+@pytest.mark.parametrize("columns", [16, 32, 33])
+@pytest.mark.parametrize("factor_bits", [18, 27])
+def test_sums_side_by_side_do_not_touch(
+    columns: int, factor_bits: int, tmp_path: Path, icarus: Simulator
+) -> None:
+    """Rows of the largest and the smallest weights in any order, and activations all at one end, or none."""
+    weights = np.array(list(product([-8, 7], repeat=6))).reshape(-1, 1).repeat(columns, axis=1)
+    taken = stream(height=1, width=3, channels=columns, lanes=columns, repeat=len(weights) // 6, bits=4)
+    kernel = MatVec(name="mv", input=taken, weights=weights, pe=6, factor_bits=factor_bits, cascade=2)
+    values = np.zeros((CLIPS, *taken.shape), dtype=np.int32)
+    values[..., 1, :] = taken.high
+    values[..., 2, :] = taken.high - 1
+    check_kernel(kernel, tmp_path, simulator=icarus, values=[values])
 
 
 def test_pairs_of_rows_take_one_multiplier() -> None:
@@ -169,7 +200,7 @@ def test_window_and_product_are_a_convolution(
         name="w", input=taken, kernel=kernel, stride=stride, padding=padding, pad_value=pad_value, repeat=5
     )
     filters = np.random.default_rng(0).integers(-8, 8, (5, taken.channels, *kernel))
-    product = MatVec(name="c", input=window.outputs[0], weights=filters.transpose(0, 2, 3, 1).reshape(5, -1))
+    conv = MatVec(name="c", input=window.outputs[0], weights=filters.transpose(0, 2, 3, 1).reshape(5, -1))
     values = random_clips(taken, 2, 0)
 
     images = torch.from_numpy(values.astype(np.float64)).flatten(0, 1).permute(0, 3, 1, 2)
@@ -177,8 +208,8 @@ def test_window_and_product_are_a_convolution(
     padded = torch.nn.functional.pad(images, (left, right, top, bottom), value=pad_value)
     expected = torch.nn.functional.conv2d(padded, torch.from_numpy(filters.astype(np.float64)), stride=stride)
 
-    result = product.reference(window.reference(values))
-    assert result.shape == (2, *product.outputs[0].shape)
+    result = conv.reference(window.reference(values))
+    assert result.shape == (2, *conv.outputs[0].shape)
     assert np.array_equal(result.reshape(-1, *result.shape[2:]), expected.permute(0, 2, 3, 1).numpy())
 
 

@@ -74,7 +74,7 @@ def _mapped(kernel: Kernel, rtl: Path) -> list[Path]:
     flow = Flow(rtl, load_target("ulx3s-85f"), rtl / "out", lambda step: None)
     flow.out.mkdir()
     netlist, cells = flow.out / "netlist.json", flow.out / "netlist.sv"
-    mapping = [*flow.elaborate([ecp5._multiplier(flow.out)]), *ecp5._synthesis(flow, DESIGN, netlist)]
+    mapping = [*flow.elaborate([ecp5.multiplier(flow.out)]), *ecp5._synthesis(flow, DESIGN, netlist)]
     flow.yosys(find("yosys"), flow.out / "yosys.log", mapping, quiet=True)
     assert ecp5_block_ram.use_output_registers(netlist) > 0
     writing = [f"read_json {flow.names([netlist])}", f"write_verilog -noattr {flow.names([cells])}"]

@@ -148,7 +148,7 @@ module framegate (
 
     // 4x4x27 uint8, 1 lane -> 4x4x8 int20, 8 lanes
     matvec #(
-        .PE(8), .SIMD(1), .STEPS(27), .FOLDS(1), .IN_BITS(8), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(20), .IN_LUTS(0), .BANK(27), .BLOCK(0), .WEIGHTS("stem_weights")
+        .PE(8), .SIMD(1), .STEPS(27), .FOLDS(1), .IN_BITS(8), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(20), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(27), .BLOCK(0), .WEIGHTS("stem_weights")
     ) u_stem (
         .clk(clk), .rst(reset),
         .in_valid(stem_window_skid_valid), .in_ready(stem_window_skid_ready), .in_data(stem_window_skid_data),
@@ -248,7 +248,7 @@ module framegate (
 
     // 2x2x72 uint4, 4 lanes -> 2x2x8 int13, 2 lanes
     matvec #(
-        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .BANK(72), .BLOCK(1), .WEIGHTS("stage1_conv1_weights")
+        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(72), .BLOCK(1), .WEIGHTS("stage1_conv1_weights")
     ) u_stage1_conv1 (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_window_skid_valid), .in_ready(stage1_conv1_window_skid_ready), .in_data(stage1_conv1_window_skid_data),
@@ -302,7 +302,7 @@ module framegate (
 
     // 2x2x72 uint4, 4 lanes -> 2x2x8 int13, 2 lanes
     matvec #(
-        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .BANK(72), .BLOCK(1), .WEIGHTS("stage1_conv2_weights")
+        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(72), .BLOCK(1), .WEIGHTS("stage1_conv2_weights")
     ) u_stage1_conv2 (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv2_window_skid_valid), .in_ready(stage1_conv2_window_skid_ready), .in_data(stage1_conv2_window_skid_data),
@@ -356,7 +356,7 @@ module framegate (
 
     // 2x2x8 uint4, 1 lane -> 2x2x8 int10, 1 lane
     matvec #(
-        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(8), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(10), .IN_LUTS(0), .BANK(64), .BLOCK(0), .WEIGHTS("stage1_short_weights")
+        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(8), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(10), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(64), .BLOCK(0), .WEIGHTS("stage1_short_weights")
     ) u_stage1_short (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_window_skid_valid), .in_ready(stage1_short_window_skid_ready), .in_data(stage1_short_window_skid_data),
@@ -447,7 +447,7 @@ module framegate (
 
     // 1x1x8 uint6, 1 lane -> 1x1x3 int16, 1 lane
     matvec #(
-        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(3), .IN_BITS(6), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(16), .IN_LUTS(0), .BANK(24), .BLOCK(0), .WEIGHTS("head_weights")
+        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(3), .IN_BITS(6), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(16), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(24), .BLOCK(0), .WEIGHTS("head_weights")
     ) u_head (
         .clk(clk), .rst(reset),
         .in_valid(head_window_skid_valid), .in_ready(head_window_skid_ready), .in_data(head_window_skid_data),
