@@ -34,6 +34,7 @@ from framegate.hls.ultra_ram import in_ultra_ram
 from framegate.hls.unroll import parallel_window, taps_at_once, weights_in_order
 
 _MOST_PIXEL_LANES = 16
+_TINY = 64  # weights of a layer
 Multiply = Literal["dsp", "lut"]
 Products = Literal["auto", "dsp", "lut"]  # where products are made; auto: in LUTs when multipliers run out
 
@@ -81,9 +82,9 @@ def fold(
         if interval < floor:
             continue
         chosen = cheapest(choices, interval, target, reserve)
-        layers = sum((choice.cost for choice in chosen.values()), reserve)
-        if not has_room(layers, target) and not target.uram and interval != _slowest(choices):
-            continue  # not even without the kernels between the layers
+        layers = replace(sum((choice.cost for choice in chosen.values()), reserve), bram=0)
+        if not has_room(layers, target) and interval != _slowest(choices):
+            continue  # not even without the kernels between the layers, wherever its memories are
         folded = in_memories(connect(dataflow, chosen), target, reserve)
         if has_room(total_cost(folded) + reserve, target):
             return folded
@@ -171,25 +172,44 @@ def _tied(dataflow: Dataflow, kernel: Kernel) -> list[Kernel]:
 
 
 def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto") -> list[Fold]:
-    """Every way to fold one layer, unfolded in `dataflow`, with what it takes."""
+    """Every way to fold one layer, unfolded in `dataflow`, with what it takes, thresholds for its lanes included."""
     last = layer[-1]
     frames = dataflow.pixels.frames
+    thresholds = _thresholds_behind(dataflow, last)
+    of_lanes: dict[int, Cost] = {}  # those thresholds
     found = []
     for pe in divisors(last.rows) if isinstance(last, MatVec) else [1]:
         for lanes, taps in _lanes_and_taps(layer):
             folded = _folded(layer, lanes, pe, taps)
             cycles = max(kernel.cycles_per_clip for kernel in folded)
             in_luts = None if products == "dsp" else _in_luts(folded)
-            made = Fold(lanes, pe, -(-cycles // frames), total(folded), taps, in_luts=in_luts)
+            sent = folded[-1].outputs[0]
+            if thresholds and sent.lanes not in of_lanes:
+                of_lanes[sent.lanes] = thresholds.taking(sent).cost()
+            behind = of_lanes.get(sent.lanes, NOTHING)
+            cost, in_luts = total(folded) + behind, in_luts and in_luts + behind
+            made = Fold(lanes, pe, -(-cycles // frames), cost, taps, in_luts=in_luts)
             wanted = products == "lut" or (products == "auto" and _needs_no_multiplier(folded[-1]))
             found.append(of_luts(made) if in_luts is not None and wanted else made)
     return found
 
 
+def _thresholds_behind(dataflow: Dataflow, last: Kernel) -> Threshold | None:
+    """The thresholds that read what a layer sends, on as many lanes."""
+    reader = (
+        dataflow.kernel(dataflow.links_from(last.name)[0].consumer)
+        if dataflow.links_from(last.name)
+        else None
+    )
+    return reader if isinstance(reader, Threshold) else None
+
+
 def _needs_no_multiplier(product: Kernel) -> bool:
-    """Whether LUTs are the cheapest: for ternary and binary weights, and for constants, which are folded into logic."""
+    """Whether LUTs are the cheapest: for ternary and binary weights, and for the few constants of a tiny layer, which are
+    folded into logic. (Those of a larger one are when multipliers run out: its lanes cost more than they save.)
+    """
     ternary = isinstance(product, MatVec | Depthwise) and product.weight_bits <= TERNARY_BITS
-    return ternary or (isinstance(product, MatVec) and product.constant)
+    return ternary or (isinstance(product, MatVec) and product.constant and product.weights.size <= _TINY)
 
 
 def _lanes_and_taps(layer: list[Kernel]) -> Iterator[tuple[int, int]]:

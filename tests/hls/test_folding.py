@@ -67,10 +67,14 @@ def wide() -> Dataflow:
     return small(bits=8)
 
 
-def pairs(dataflow: Dataflow) -> list[tuple[Window, MatVec | Depthwise]]:
-    """The windows and their products, in order."""
-    found = [kernel for kernel in dataflow.kernels if isinstance(kernel, Window | MatVec | Depthwise)]
-    return list(zip(found[::2], found[1::2], strict=True))  # type: ignore[arg-type]
+def triples(dataflow: Dataflow) -> list[tuple[Window, MatVec | Depthwise, Threshold | None]]:
+    """The windows, their products and the thresholds of those, in order."""
+    kernels = dataflow.kernels
+    return [
+        (window, of, behind if isinstance(behind, Threshold) else None)
+        for window, of, behind in zip(kernels, kernels[1:], kernels[2:], strict=False)
+        if isinstance(window, Window) and isinstance(of, MatVec | Depthwise)
+    ]
 
 
 def share(cost: Cost, target: Target) -> float:
@@ -79,8 +83,9 @@ def share(cost: Cost, target: Target) -> float:
 
 
 def layers(dataflow: Dataflow) -> list[Kernel]:
-    """The products and what sends them their windows."""
-    return [kernel for kernel in dataflow.kernels if isinstance(kernel, Window | Slide | MatVec | Depthwise)]
+    """The products, what sends them their windows, and their thresholds."""
+    kinds = Window | Slide | MatVec | Depthwise | Threshold
+    return [kernel for kernel in dataflow.kernels if isinstance(kernel, kinds)]
 
 
 def slowest(dataflow: Dataflow) -> int:
@@ -112,7 +117,7 @@ def windows_of(window: Window, lanes: int, repeat: int) -> Iterator[list[Kernel]
         yield [before, across]
 
 
-def foldings(window: Window, of: MatVec | Depthwise) -> Iterator[list[Kernel]]:
+def foldings(window: Window, of: MatVec | Depthwise, thresholds: Threshold | None) -> Iterator[list[Kernel]]:
     """Every layer that computes the same, a kernel's PE being whatever its rows are divided by."""
     rows = of.rows if isinstance(of, MatVec) else 1
     channels = window.input.channels
@@ -122,14 +127,17 @@ def foldings(window: Window, of: MatVec | Depthwise) -> Iterator[list[Kernel]]:
         for sent in windows_of(window, lanes, rows // pe):
             out = sent[-1].outputs[0]
             if isinstance(of, Depthwise):
-                yield [*sent, replace(of, input=out, at_once=out.lanes // lanes)]
+                made: Kernel = replace(of, input=out, at_once=out.lanes // lanes)
             elif len(sent) == 1 or lanes == channels:
-                yield [*sent, of_constants_in_luts(replace(of, input=out, pe=pe))]
+                made = of_constants_in_luts(replace(of, input=out, pe=pe))
+            else:
+                continue
+            yield [*sent, made, *([thresholds.taking(made.outputs[0])] if thresholds else [])]
 
 
 def of_constants_in_luts(made: MatVec) -> MatVec:
-    """A product by constants is folded into logic, if its weights are narrow enough."""
-    narrow = np.abs(made.weights).max() < 8
+    """A product by few constants is folded into logic, if its weights are narrow enough."""
+    narrow = np.abs(made.weights).max() < 8 and made.weights.size <= 64
     return replace(made, multiply="lut") if made.constant and narrow else made
 
 
@@ -139,9 +147,9 @@ def all_foldings(dataflow: Dataflow) -> Iterator[tuple[int, Cost]]:
     per_layer = [
         [
             (max(kernel.cycles_per_clip for kernel in layer) // frames, total(layer))
-            for layer in foldings(window, of)
+            for layer in foldings(*triple)
         ]
-        for window, of in pairs(dataflow)
+        for triple in triples(dataflow)
     ]
     for choice in product(*per_layer):
         yield max(cycles for cycles, _ in choice), sum((cost for _, cost in choice), Cost())
