@@ -205,8 +205,8 @@ def _thresholds_behind(dataflow: Dataflow, last: Kernel) -> Threshold | None:
 
 
 def _needs_no_multiplier(product: Kernel) -> bool:
-    """Whether LUTs are the cheapest: for ternary and binary weights, and for the few constants of a tiny layer, which are
-    folded into logic. (Those of a larger one are when multipliers run out: its lanes cost more than they save.)
+    """Whether LUTs are the cheapest: for ternary and binary weights, and for the few constants of a tiny layer, which
+    are folded into logic. (Those of a larger one are when multipliers run out: its lanes cost more than they save.)
     """
     ternary = isinstance(product, MatVec | Depthwise) and product.weight_bits <= TERNARY_BITS
     return ternary or (isinstance(product, MatVec) and product.constant and product.weights.size <= _TINY)
