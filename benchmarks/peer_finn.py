@@ -15,7 +15,7 @@ import numpy as np
 from framegate.benchmarks.peer_finn_layer import TOP, WEIGHT_BITS, Layer, Part, render_top
 from framegate.benchmarks.peer_finn_rtl import generate
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.emit import hardware, image, image_name, image_parameters
+from framegate.hls.emit import hardware, image, image_name, image_parameters, load_pins
 from framegate.hls.flows import ecp5, ecp5_block_ram, xilinx
 from framegate.hls.flows.flow import MANY_READERS, Flow, last_error
 from framegate.hls.stream import to_beats
@@ -159,6 +159,7 @@ def make_own(layer: Layer, rtl: Path) -> None:
         pins = {"clk": "clk", "rst": "rst"}
         for port, net in zip(kernel.ports, (source, target), strict=True):
             pins |= {f"{port}_{pin}": f"{net}_{pin}" for pin in ("valid", "ready", "data")}
+        pins |= load_pins(None) if kernel.LOADABLE else {}
         parts.append(Part(instance.module, {**instance.parameters, **images}, pins))
         for path in hardware(kernel):
             shutil.copy(path, rtl)

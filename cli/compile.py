@@ -61,11 +61,16 @@ def command(
         f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
         f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP"
         + (f", {report.uram} UltraRAM" if report.uram else ""),
+        *([_loading(report.load_words)] if report.load_words else []),
         *([f"runs for ever: each score is of the last {report.window} frames"] if report.window else []),
         *(f"alarm of {name} from logit {logit:g}" for name, logit in report.thresholds.items()),
         f"wrote {report.rtl}",
     ]
     show(asdict(report), lines, json)
+
+
+def _loading(words: int) -> str:
+    return f"weights in UltraRAM, which starts empty: send the {words:,} words of rtl/load.hex to s_axis_load first"
 
 
 def _fraction(text: str) -> float:

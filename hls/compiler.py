@@ -8,7 +8,7 @@ from pathlib import Path
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json
 from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import emit
+from framegate.hls.emit import emit, load_beats
 from framegate.hls.fit import check_fit, has_room, total_cost
 from framegate.hls.folding import Products, fold
 from framegate.hls.kernels import Cost
@@ -45,6 +45,7 @@ class CompileReport:
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
     window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
     uram: int = 0
+    load_words: int = 0  # of load.hex, which fill the memories that start empty before the first pixel
 
 
 def compile_hardware(
@@ -101,6 +102,7 @@ def compile_hardware(
         bram=cost.bram,
         dsp=cost.dsp,
         uram=cost.uram,
+        load_words=len(load_beats(complete)),
         rtl=str(rtl),
         thresholds=complete.thresholds,
         window=complete.window,

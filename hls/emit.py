@@ -10,12 +10,14 @@ from typing import Any
 
 from framegate.files import whole
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.kernels import Decide, Kernel, Memory
+from framegate.hls.kernels import LOAD_BITS, Decide, Kernel, Memory, packed
 from framegate.hls.schedule import Schedule
 from framegate.hls.stream import Stream
 from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
+_KERNELS = Path(str(files("framegate.hls.kernels")))
+LOAD = "load.hex"  # what fills the memories that start empty, a 32-bit beat per line
 
 
 def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
@@ -28,7 +30,15 @@ def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
                 shutil.copy(source, draft)
             for memory in kernel.instance().memories:
                 (draft / image_name(kernel, memory)).write_text(image(memory))
+        if beats := load_beats(dataflow):
+            shutil.copy(_KERNELS / "loader.sv", draft)
+            (draft / LOAD).write_text(image(Memory("load", beats, LOAD_BITS)))
     return target
+
+
+def load_beats(dataflow: Dataflow) -> list[int]:
+    """The 32-bit beats on s_axis_load that fill the memories which start empty, in the order of the kernels."""
+    return [beat for kernel in dataflow.kernels for beat in kernel.load()]
 
 
 def render_top(dataflow: Dataflow, times: Schedule) -> str:
@@ -50,6 +60,8 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         result_bits=last.outputs[0].beat_bits,
         nets=nets(dataflow),
         instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
+        packed=packed,
+        loads=[len(beats) for kernel in dataflow.kernels if (beats := kernel.load())],
         result=net_name(dataflow, dataflow.result),
         flag_words=last.words if isinstance(last, Decide) else 0,
         alarms=list(_alarms(dataflow)),
@@ -106,8 +118,7 @@ def kernel_file(kernel: Kernel) -> str:
 
 def hardware(kernel: Kernel) -> list[Path]:
     """The SystemVerilog of a kernel and of the modules that it is made of."""
-    folder = Path(str(files("framegate.hls.kernels")))
-    return [folder / f"{stem}.sv" for stem in (kernel_file(kernel), *kernel.PARTS)]
+    return [_KERNELS / f"{stem}.sv" for stem in (kernel_file(kernel), *kernel.PARTS)]
 
 
 def image_name(kernel: Kernel, memory: Memory) -> str:
@@ -144,6 +155,10 @@ def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
         ", ".join(f".{port}_{pin}({net}_{pin})" for pin in ("valid", "ready", "data"))
         for port, net in zip(kernel.ports, ports, strict=True)
     ]
+    if kernel.LOADABLE:
+        loaded = [other.name for other in dataflow.kernels if other.load()]
+        place = loaded.index(kernel.name) if kernel.name in loaded else None
+        pins.append(", ".join(f".{pin}({net})" for pin, net in load_pins(place).items()))
     return {
         "name": kernel.name,
         "module": instance.module,
@@ -152,6 +167,13 @@ def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
         "comment": " + ".join(_shape(stream) for stream in kernel.inputs)
         + f" -> {_shape(kernel.outputs[0])}",
     }
+
+
+def load_pins(place: int | None) -> dict[str, str]:
+    """The nets at the pins that load a kernel's memory: of the loader's output `place`; None leaves them alone."""
+    if place is None:
+        return {"load_rst": "1'b0", "load": "1'b0", "load_data": "32'd0"}
+    return {"load_rst": "rst", "load": f"load[{place}]", "load_data": "load_data"}
 
 
 def _shape(stream: Stream) -> str:

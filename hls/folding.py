@@ -310,7 +310,7 @@ def _cheapest_to_free(ways: Mapping[str, tuple[int, int]], excess: int) -> tuple
 
 def in_memories(dataflow: Dataflow, target: Target, reserve: Cost = NOTHING) -> Dataflow:
     """The design with its memories where `target` has room for them."""
-    return _within_block_rams(in_ultra_ram(dataflow, target), target, reserve)
+    return _within_block_rams(in_ultra_ram(dataflow, target, reserve), target, reserve)
 
 
 def _within_block_rams(dataflow: Dataflow, target: Target, reserve: Cost) -> Dataflow:

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.emit import TOP, Net, net_name, nets
+from framegate.hls.emit import TOP, Net, load_beats, net_name, nets
+from framegate.hls.kernels import LOAD_BITS
 from framegate.hls.schedule import Passage, latencies, passages_of
 from framegate.hls.stream import from_beats, to_beats
 from framegate.rtl_sim import reference
 from framegate.rtl_sim.compare import Difference, compare_words
 from framegate.rtl_sim.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
 
+_LOADED = 4  # cycles from the last word that fills a memory to the first pixel
 _SPARE = 10_000  # cycles beyond the predicted end before a run counts as stuck
 
 
@@ -80,12 +82,16 @@ def verify(
             f"clips of shape {pixels.shape} do not fit {dataflow.model}, "
             f"which takes {dataflow.pixels.shape} each; sample and resize them with the model's own configuration"
         )
+    load = load_beats(dataflow)
+    beats = len(pixels) * dataflow.pixels.beats
+    if load:  # no pixel passes before that has
+        offers = np.zeros(beats, dtype=np.int64) if offers is None else offers
+        offers = offers + len(load) + _LOADED
     passages = passages_of(dataflow, len(pixels), offers)
     result = nets(dataflow)[-1]
-    offers = np.zeros(len(pixels) * dataflow.pixels.beats, dtype=np.int64) if offers is None else offers
-    bench = _bench(
-        dataflow, rtl, pixels, work, simulator, nets(dataflow)[:-1] if probe else [], offers, accepts, clear
-    )
+    offers = np.zeros(beats, dtype=np.int64) if offers is None else offers
+    taps = nets(dataflow)[:-1] if probe else []
+    bench = _bench(dataflow, rtl, pixels, work, simulator, taps, offers, accepts, clear, load)
     bench.build()
     started = time.perf_counter()
     end = int(passages[dataflow.result].taken[-1])
@@ -122,21 +128,25 @@ def _bench(
     offers: np.ndarray,
     accepts: np.ndarray,
     clear: str,
+    load: list[int],
 ) -> Bench:
     result = nets(dataflow)[-1]
     words = to_beats(pixels, dataflow.pixels)
-    source = Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=offers)
+    sources = [Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=offers)]
+    if load:
+        at_once = np.zeros(len(load), dtype=np.int64)
+        sources.append(Source(name="s_axis_load", bits=LOAD_BITS, words=load, offers=at_once))
     sink = Sink(name="m_axis", bits=result.bits, beats=len(pixels) * result.stream.beats, accepts=accepts)
     return Bench(
         module=TOP,
         rtl=rtl,
         pins={
             f"{port}_t{pin}": f"{port}_{pin}"
-            for port in ("s_axis", "m_axis")
+            for port in (*(source.name for source in sources), "m_axis")
             for pin in ("valid", "ready", "data")
         }
         | {"clear": clear},
-        inputs=(source,),
+        inputs=tuple(sources),
         outputs=(sink,),
         taps=tuple(Tap(name=net.name, bits=net.bits) for net in taps),
         work=work,

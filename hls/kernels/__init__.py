@@ -2,6 +2,7 @@
 """The hardware kernels: one Python file, one SystemVerilog file and one test each."""
 
 from framegate.hls.kernels._kernel import (
+    LOAD_BITS,
     MOST_BITS_IN_LUTS,
     TERNARY_BITS,
     Beats,
@@ -14,6 +15,7 @@ from framegate.hls.kernels._kernel import (
     Stage,
     Timing,
     each_beat,
+    packed,
 )
 from framegate.hls.kernels.add import Add
 from framegate.hls.kernels.concat import Concat
@@ -60,6 +62,7 @@ KINDS: dict[str, type[Kernel]] = {
 
 __all__ = [
     "KINDS",
+    "LOAD_BITS",
     "MOST_BITS_IN_LUTS",
     "TERNARY_BITS",
     "Beats",
@@ -73,5 +76,6 @@ __all__ = [
     "Timing",
     "each_beat",
     "gather_kernel",
+    "packed",
     *KINDS,
 ]

@@ -99,6 +99,7 @@ class Kernel(ABC):
     REGISTERED_READY: ClassVar[bool] = False  # its inputs' `ready` depends on registers alone
     READY_HOPS: ClassVar[int] = 1  # its share of a chain of `ready`, see handshake.py
     PARTS: ClassVar[tuple[str, ...]] = ()  # stems of the modules that its own is made of, beside it
+    LOADABLE: ClassVar[bool] = False  # it has pins by which a memory is loaded
 
     name: str
 
@@ -144,6 +145,10 @@ class Kernel(ABC):
     @abstractmethod
     def instance(self) -> Instance:
         """Module name, parameters, memory images."""
+
+    def load(self) -> list[int]:
+        """The 32-bit beats that fill its memory before the first pixel, if that starts empty."""
+        return []
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -227,6 +232,23 @@ def ram_blocks(words: int, bits: int) -> int:
     return block_rams(words, bits) if width == bits else -(-bits // width)
 
 
+_ULTRA_WORDS, _ULTRA_BITS = 4096, 72  # AMD, "UltraScale Architecture Memory Resources", UG573
+
+
+def ultra_rams(words: int, bits: int) -> int:
+    """UltraRAMs that hold `words` of `bits`."""
+    return -(-words // _ULTRA_WORDS) * -(-bits // _ULTRA_BITS)
+
+
+LOAD_BITS = 32  # of a beat that loads a memory
+
+
+def in_beats(words: list[int], bits: int) -> list[int]:
+    """The words in beats, each from its lowest bits on."""
+    beats, mask = -(-bits // LOAD_BITS), (1 << LOAD_BITS) - 1
+    return [word >> LOAD_BITS * beat & mask for word in words for beat in range(beats)]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Buffer(Stage):
     """A kernel whose memory is written as it runs, so that it may be in UltraRAM, which starts empty."""
@@ -241,7 +263,7 @@ class Buffer(Stage):
     def _memory_cost(self) -> Cost:
         bits = self.input.beat_bits
         if self.ultra:
-            return Cost(uram=-(-self.words // _ULTRA_WORDS) * -(-bits // _ULTRA_BITS))
+            return Cost(uram=ultra_rams(self.words, bits))
         blocks = ram_blocks(self.words, bits)
         return Cost(bram=blocks) if blocks else Cost(lut=self.words * bits // 8)
 
@@ -249,12 +271,6 @@ class Buffer(Stage):
         """How ram.sv keeps it."""
         bits = self.input.beat_bits
         return {"SLICE": bits, "ULTRA": 1} if self.ultra else {"SLICE": ram_slice(self.words, bits)}
-
-
-_ULTRA_WORDS, _ULTRA_BITS = (
-    4096,
-    72,
-)  # of an UltraRAM (AMD, "UltraScale Architecture Memory Resources", UG573)
 
 
 def lut_product(in_bits: int, weight_bits: int) -> int:
@@ -324,9 +340,9 @@ def pack(values: np.ndarray, bits: int) -> int:
     return word
 
 
-def fields16(values: list[int]) -> str:
-    """A packed vector of 16-bit fields as a literal, the first in the low bits."""
-    return f"{16 * len(values)}'h{pack(np.array(values), 16):0{4 * len(values)}x}"
+def packed(values: list[int], bits: int) -> str:
+    """A packed vector of fields of so many bits as a literal, the first in the low bits."""
+    return f"{bits * len(values)}'h{pack(np.array(values), bits):0{bits * len(values) // 4}x}"
 
 
 _Remembered = dict[tuple[Any, ...], tuple[weakref.ref, Any]]

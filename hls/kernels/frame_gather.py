@@ -12,7 +12,7 @@ from framegate.hls.kernels._kernel import (
     Cost,
     Instance,
     Timing,
-    fields16,
+    packed,
     serial,
 )
 from framegate.hls.kernels.shift import Shift, tiles
@@ -173,9 +173,9 @@ class FrameGather(Buffer):
             "KEPT": self.kept,
             **self._memory_parameters(),
             "TAPS": len(self.groups),
-            "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),
-            "COUNT": fields16([(end - begin) // lanes for begin, end, _ in self.groups]),
-            "DELAY": fields16([self._delay(offset) for _, _, offset in self.groups]),
+            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16),
+            "COUNT": packed([(end - begin) // lanes for begin, end, _ in self.groups], 16),
+            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
         }
         return Instance("frame_gather", parameters)
 

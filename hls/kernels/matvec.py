@@ -21,10 +21,12 @@ from framegate.hls.kernels._kernel import (
     check_multiply,
     constant_products,
     every,
+    in_beats,
     lut_product,
     pack,
     rom_bank,
     taken_at_once,
+    ultra_rams,
     weight_bits,
 )
 from framegate.hls.stream import Stream, bits_for, divisors
@@ -36,7 +38,8 @@ _LUT_WORDS = 16  # that a LUT holds a bit of
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
-    PARTS = (*PRODUCT_PARTS, "rom")
+    PARTS = (*PRODUCT_PARTS, "rom", "ram")
+    LOADABLE: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 2  # it enables the most registers of all kernels
 
     weights: np.ndarray  # integers (rows, columns)
@@ -45,6 +48,7 @@ class MatVec(Stage):
     multiply: Literal["dsp", "lut"] = "dsp"  # what makes the products
     factor_bits: int = 18  # of a multiplier's wider factor; the other one has 18
     cascade: int = 1  # multipliers that add their products themselves
+    ultra: bool = False  # weights are in UltraRAM, which starts empty
 
     def __post_init__(self) -> None:
         if self.rows % self.pe:
@@ -151,6 +155,8 @@ class MatVec(Stage):
     def _weights_cost(self) -> Cost:
         """Of the memory and the registers behind it, which are in a block RAM if that is."""
         words, bits = self._words_stored, self._word_bits()
+        if self.ultra:
+            return Cost(uram=ultra_rams(words, bits))
         if self.constant:
             return Cost()
         if blocks := block_rams(words, bits):
@@ -203,13 +209,18 @@ class MatVec(Stage):
             "BANK": self._bank,
             "BLOCK": int(block_rams(self._words_stored, self._word_bits()) > 0),
         }
-        memories = banked("weights", self._words(), self._word_bits(), self._bank)
+        memories = [] if self.ultra else banked("weights", self._words(), self._word_bits(), self._bank)
+        if self.ultra:
+            parameters["ULTRA"] = 1
         if self.bias is not None:
             parameters["BIASED"] = 1
             out = self.outputs[0].bits
             words = [pack(fold, out) for fold in self.bias.reshape(-1, self.pe)]
             memories.append(Memory("bias", words, self.pe * out))
         return Instance("matvec", parameters, tuple(memories))
+
+    def load(self) -> list[int]:
+        return in_beats(self._words(), self._word_bits()) if self.ultra else []
 
     @property
     def _start(self) -> np.ndarray:

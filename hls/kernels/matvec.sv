@@ -19,6 +19,7 @@ module matvec #(
     parameter int  CASCADE     = 1,   // multipliers that add their products themselves
     parameter int  BANK        = 64,  // words of a bank of weights, see rom.sv
     parameter int  BLOCK       = 0,   // 1: weights in block RAM, 0: in LUTs
+    parameter int  ULTRA       = 0,   // 1: weights in UltraRAM, loaded before the first activation
     parameter      WEIGHTS     = "weights",
     parameter      BIAS        = "bias.hex",
     localparam int WORDS       = STEPS * FOLDS,
@@ -50,7 +51,10 @@ module matvec #(
     input  logic [SIMD*IN_BITS-1:0] in_data,
     output logic                    out_valid,
     input  logic                    out_ready,
-    output logic [PE*OUT_BITS-1:0]  out_data
+    output logic [PE*OUT_BITS-1:0]  out_data,
+    input  logic                    load_rst,  // see rom.sv
+    input  logic                    load,
+    input  logic [31:0]             load_data
 );
     logic                           move;  // the whole pipeline advances
     logic [ADDR-1:0]                word_q;
@@ -76,8 +80,10 @@ module matvec #(
         end
     end
 
-    rom #(.WORDS(WORDS), .BITS(PE*SIMD*WEIGHT_BITS), .ADDR(ADDR), .BANK(BANK), .BLOCK(BLOCK), .IMAGE(WEIGHTS)) u_weights (
-        .clk(clk), .move(move), .address(word_q), .word(word)
+    rom #(
+        .WORDS(WORDS), .BITS(PE*SIMD*WEIGHT_BITS), .ADDR(ADDR), .BANK(BANK), .BLOCK(BLOCK), .ULTRA(ULTRA), .IMAGE(WEIGHTS)
+    ) u_weights (
+        .clk(clk), .move(move), .address(word_q), .word(word), .load_rst(load_rst), .load(load), .load_data(load_data)
     );
 
     always_ff @(posedge clk) begin

@@ -11,7 +11,7 @@ from framegate.hls.kernels._kernel import (
     Instance,
     Stage,
     Timing,
-    fields16,
+    packed,
     ram_blocks,
     ram_slice,
     serial,
@@ -101,10 +101,10 @@ class Shift(Stage):
             "ENDLESS": int(self.endless),
             "OLDEST": max(self._delay(offset) for _, _, offset in self.groups),
             "GROUPS": len(self.groups),
-            "FIRST": fields16([begin // lanes for begin, _, _ in self.groups]),
-            "LAST": fields16([end // lanes - 1 for _, end, _ in self.groups]),
-            "DELAY": fields16([self._delay(offset) for _, _, offset in self.groups]),
-            "SLICES": fields16([ram_slice(depth, self.input.beat_bits) for depth in self._depths()]),
+            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16),
+            "LAST": packed([end // lanes - 1 for _, end, _ in self.groups], 16),
+            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
+            "SLICES": packed([ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16),
         }
         return Instance("shift", parameters)
 

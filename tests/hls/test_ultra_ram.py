@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UltraRAM: which buffers are kept in it, that nothing else changes, and that synthesis counts as many."""
+"""UltraRAM: which buffers and weights are kept in it, that nothing else changes, and that synthesis counts as many."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from framegate.hls.dataflow import Dataflow
+from framegate.hls.emit import emit, load_beats
 from framegate.hls.fit import total_cost
 from framegate.hls.flows.utilization import utilization
 from framegate.hls.folding import fold
-from framegate.hls.kernels import Buffer, Fifo, Kernel, Window
+from framegate.hls.kernels import Buffer, Fifo, Kernel, MatVec, Window
 from framegate.hls.schedule import passages_of, schedule
 from framegate.hls.targets import load_target
 from framegate.hls.ultra_ram import in_ultra_ram
+from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.verify import verify
 
-from tests.dataflows import residual
+from tests.dataflows import folded_residual, random_pixels, residual
 from tests.hls.flows.design import design_of
 from tests.kernels.bench import stream
+from tests.kernels.test_matvec import CASES as MATVEC
 
 BOARD = load_target("kv260")
 WIDE = stream(frames=1, height=16, width=160, channels=128, lanes=16)
@@ -53,9 +59,88 @@ def test_no_cycle_changes(complete: Dataflow) -> None:
         assert (before.taken == after.taken).all()
 
 
+def test_weights_are_in_it_where_block_rams_run_out() -> None:
+    complete = schedule(folded_residual(), 50)[0]
+    in_block = {k.name for k in complete.kernels if isinstance(k, MatVec) and k.cost().bram}
+    whole = total_cost(complete).bram
+    assert len(in_block) > 1
+    assert not loaded(in_ultra_ram(complete, BOARD.model_copy(update={"bram": whole})))
+    assert len(loaded(in_ultra_ram(complete, BOARD.model_copy(update={"bram": whole - 1})))) == 1
+    assert loaded(in_ultra_ram(complete, BOARD.model_copy(update={"bram": 0}))) == in_block
+    assert len(loaded(in_ultra_ram(complete, BOARD.model_copy(update={"bram": 0, "uram": 1})))) == 1
+
+
+def loaded(dataflow: Dataflow) -> set[str]:
+    return {kernel.name for kernel in dataflow.kernels if kernel.load()}
+
+
+@pytest.fixture(scope="module")
+def loadable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataflow, Path]:
+    """A design with weights in UltraRAM, and its RTL."""
+    return loadable_design(folded_residual(), tmp_path_factory.mktemp("loadable"))
+
+
+def loadable_design(folded: Dataflow, folder: Path) -> tuple[Dataflow, Path]:
+    complete, times = schedule(folded, 50)
+    moved = in_ultra_ram(complete, BOARD.model_copy(update={"bram": 0}))
+    return moved, emit(moved, times, folder / "rtl")
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_loaded_weights_give_the_same_integers_in_the_same_cycles(
+    loadable: tuple[Dataflow, Path], fast: bool, tmp_path: Path, icarus: Simulator
+) -> None:
+    dataflow, rtl = loadable
+    simulator: Simulator = "fast" if fast else icarus
+    pixels = random_pixels(dataflow, 2)
+    assert len((rtl / "load.hex").read_text().split()) == len(load_beats(dataflow)) > 0
+    verdict = verify(dataflow, rtl, pixels, tmp_path / "sim", simulator=simulator, probe=True)
+    assert verdict.first_mismatch is None
+    assert verdict.on_time, verdict.late
+    stalling = np.resize([True, False, False], 256)
+    stalled = verify(dataflow, rtl, pixels, tmp_path / "stalls", simulator=simulator, accepts=stalling)
+    assert stalled.bit_exact
+
+
+def test_deep_weights_are_as_late_as_in_banks(tmp_path: Path) -> None:
+    slow = fold(residual(frames=1, size=4, widths=(8, 32)), BOARD, 50, 50)
+    deep = [kernel for kernel in slow.kernels if isinstance(kernel, MatVec) and is_banked(kernel)]
+    dataflow, rtl = loadable_design(slow, tmp_path)
+    assert deep
+    assert loaded(dataflow) >= {kernel.name for kernel in deep}
+    verdict = verify(
+        dataflow, rtl, random_pixels(dataflow, 1), tmp_path / "sim", simulator="fast", probe=True
+    )
+    assert verdict.bit_exact
+    assert verdict.on_time, verdict.late
+
+
+def is_banked(kernel: MatVec) -> bool:
+    """Whether its weights are deeper than a block RAM."""
+    values = kernel.instance().parameters
+    return int(values["BANK"]) < int(values["STEPS"]) * int(values["FOLDS"])
+
+
+def test_pixels_wait_for_the_weights(
+    loadable: tuple[Dataflow, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataflow, rtl = loadable
+    monkeypatch.setattr("framegate.rtl_sim.verify._LOADED", -len(load_beats(dataflow)))  # offered at once
+    verdict = verify(dataflow, rtl, random_pixels(dataflow, 1), tmp_path / "sim")
+    assert verdict.bit_exact
+    assert verdict.cycles > verdict.predicted + len(load_beats(dataflow))
+
+
+def test_cleared_frames_leave_the_weights(loadable: tuple[Dataflow, Path], tmp_path: Path) -> None:
+    dataflow, rtl = loadable
+    clear = f"cycle == {len(load_beats(dataflow)) + 2}"
+    assert verify(dataflow, rtl, random_pixels(dataflow, 1), tmp_path / "sim", clear=clear).bit_exact
+
+
 @pytest.mark.parametrize(
     "kernel",
     [
+        replace(MATVEC["banks"], ultra=True),
         Fifo(name="fifo", input=WIDE, depth=5000, ultra=True),
         Window(
             name="window",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.hls.emit import file_name, hardware, image, image_parameters
+from framegate.hls.emit import file_name, hardware, image, image_parameters, load_pins
 from framegate.hls.kernels import Kernel, each_beat
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.compare import compare_words
@@ -118,9 +118,8 @@ def _bench(
     return Bench(
         module=instance.module,
         rtl=rtl,
-        pins={
-            f"{port}_{pin}": f"{port}_{pin}" for port in kernel.ports for pin in ("valid", "ready", "data")
-        },
+        pins={f"{port}_{pin}": f"{port}_{pin}" for port in kernel.ports for pin in ("valid", "ready", "data")}
+        | (load_pins(None) if kernel.LOADABLE else {}),
         inputs=tuple(
             Source(name=port, bits=carried.beat_bits, words=to_beats(value, carried), offers=offer)
             for port, carried, value, offer in zip(taken, kernel.inputs, values, offers, strict=True)

@@ -152,7 +152,8 @@ module framegate (
     ) u_stem (
         .clk(clk), .rst(reset),
         .in_valid(stem_window_skid_valid), .in_ready(stem_window_skid_ready), .in_data(stem_window_skid_data),
-        .out_valid(stem_valid), .out_ready(stem_ready), .out_data(stem_data)
+        .out_valid(stem_valid), .out_ready(stem_ready), .out_data(stem_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 4x4x8 int20, 8 lanes -> 4x4x8 int20, 8 lanes
@@ -252,7 +253,8 @@ module framegate (
     ) u_stage1_conv1 (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_window_skid_valid), .in_ready(stage1_conv1_window_skid_ready), .in_data(stage1_conv1_window_skid_data),
-        .out_valid(stage1_conv1_valid), .out_ready(stage1_conv1_ready), .out_data(stage1_conv1_data)
+        .out_valid(stage1_conv1_valid), .out_ready(stage1_conv1_ready), .out_data(stage1_conv1_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 2x2x8 int13, 2 lanes -> 2x2x8 int13, 2 lanes
@@ -306,7 +308,8 @@ module framegate (
     ) u_stage1_conv2 (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv2_window_skid_valid), .in_ready(stage1_conv2_window_skid_ready), .in_data(stage1_conv2_window_skid_data),
-        .out_valid(stage1_conv2_valid), .out_ready(stage1_conv2_ready), .out_data(stage1_conv2_data)
+        .out_valid(stage1_conv2_valid), .out_ready(stage1_conv2_ready), .out_data(stage1_conv2_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 2x2x8 int13, 2 lanes -> 2x2x8 int13, 2 lanes
@@ -360,7 +363,8 @@ module framegate (
     ) u_stage1_short (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_window_skid_valid), .in_ready(stage1_short_window_skid_ready), .in_data(stage1_short_window_skid_data),
-        .out_valid(stage1_short_valid), .out_ready(stage1_short_ready), .out_data(stage1_short_data)
+        .out_valid(stage1_short_valid), .out_ready(stage1_short_ready), .out_data(stage1_short_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 2x2x8 int10, 1 lane -> 2x2x8 int4, 1 lane
@@ -451,7 +455,8 @@ module framegate (
     ) u_head (
         .clk(clk), .rst(reset),
         .in_valid(head_window_skid_valid), .in_ready(head_window_skid_ready), .in_data(head_window_skid_data),
-        .out_valid(head_valid), .out_ready(head_ready), .out_data(head_data)
+        .out_valid(head_valid), .out_ready(head_ready), .out_data(head_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 1x1x3 int16, 1 lane -> 1x1x3 int16, 1 lane
