@@ -78,8 +78,10 @@ class MatVec(Stage):
 
     @property
     def latency(self) -> int:
-        """Registers: fetch, perhaps bank, operands, factors, products, additions of four and a split, accumulator."""
-        return 6 + int(self._bank < self._words_stored) + self._levels
+        """Registers: fetch, perhaps bank, operands, factors, products, perhaps again, additions of four and a split,
+        accumulator.
+        """
+        return 6 + int(self._bank < self._words_stored) + int(self._apart) + self._levels
 
     @property
     def multipliers(self) -> int:
@@ -190,7 +192,7 @@ class MatVec(Stage):
             lut=(self._terms - left) * self.pe * (field if self.rows_at_once > 1 else field - 1)
             + left * (self.pe - self._groups) * field
             + (left - 1) * self.pe * last,
-            ff=self.pe * ((in_tree + left) * field + behind * last),
+            ff=self.pe * ((in_tree + left + self._apart * self._terms) * field + behind * last),
         )
 
     def instance(self) -> Instance:
@@ -240,6 +242,11 @@ class MatVec(Stage):
     def _levels(self) -> int:
         """Levels of the adder tree, four to one each."""
         return ((self._terms - 1).bit_length() + 1) // 2
+
+    @property
+    def _apart(self) -> bool:
+        """Whether products have a register on their way to the adders."""
+        return self.multiply == "dsp" and self.cascade == 1 and self._levels_together > 0
 
     @property
     def _groups(self) -> int:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrix-vector product: PE rows x SIMD columns per cycle, STEPS cycles per fold of PE rows. II = 1 beat, latency
-// 6 + BANKED + LEVELS: fetch, where weights are banked one more, operands, factors, products, LEVELS of additions of four
-// among which products that were made together are split, accumulator.
+// 6 + BANKED + APART + LEVELS: fetch, where weights are banked one more, operands, factors, products, perhaps again, LEVELS
+// of additions of four among which products that were made together are split, accumulator.
 // Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s, as a digit: less one where the rows
 // that share its multiplier below it are negative together. Word FOLD of BIAS holds what lane p starts from at field p.
 module matvec #(
@@ -41,8 +41,10 @@ module matvec #(
     localparam int FIELD       = WANTED < WIDEST ? WANTED : WIDEST,
     localparam int TOGETHER    = WANTED <= WIDEST ? LEVELS : (WIDEST - TERM) / 2,     // levels before the split
     localparam int LEFT        = (TERMS + (1 << 2*TOGETHER) - 1) >> 2*TOGETHER,       // fields behind those
+    // An ECP5 has its multipliers in a few rows, far from the adders: a register lies on the way to the first of those.
+    localparam int APART       = IN_LUTS == 0 && CASCADE == 1 && TOGETHER > 0 ? 1 : 0,
     localparam int BANKED      = BANK < WORDS ? 1 : 0,
-    localparam int STAGES      = 5 + BANKED + LEVELS  // before the accumulator
+    localparam int STAGES      = 5 + BANKED + APART + LEVELS  // before the accumulator
 ) (
     input  logic                    clk,
     input  logic                    rst,
@@ -138,7 +140,7 @@ module matvec #(
             localparam int JOINT   = HELD > 1 ? (HELD - 1)*FIELD + WEIGHT_BITS + 1 : WEIGHT_BITS;
             localparam int WORD    = HELD*FIELD;
             wire [SIMD*JOINT-1:0] joints;  // per column the weights of so many rows
-            wire [TERMS*WORD-1:0] terms;
+            wire [TERMS*WORD-1:0] terms, added;
             wire [LEFT*WORD-1:0]  sums;
 
             for (s = 0; s < SIMD; s = s + 1) begin : g_column
@@ -173,8 +175,16 @@ module matvec #(
                 assign terms[s*WORD +: WORD] = WORD'(product);
             end
 
+            if (APART != 0) begin : g_apart
+                logic [TERMS*WORD-1:0] terms_q;
+                always_ff @(posedge clk) if (move) terms_q <= terms;
+                assign added = terms_q;
+            end else begin : g_near
+                assign added = terms;
+            end
+
             adder_tree #(.COUNT(TERMS), .BITS(WORD), .LEVELS(TOGETHER)) u_together (
-                .clk(clk), .move(move), .fields(terms), .sums(sums)
+                .clk(clk), .move(move), .fields(added), .sums(sums)
             );
 
             for (p = 0; p < HELD; p = p + 1) begin : g_row
