@@ -53,7 +53,7 @@ class Threshold(Stage):
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
         taken = serial(arrivals[0])
-        return Timing((taken,), taken + self.bits + 1 + self._slow.bit_count())
+        return Timing((taken,), taken + self.bits + 1 + 2 * self._slow.bit_count())
 
     def cost(self) -> Cost:
         word, lanes = self.input.bits + 1, self.input.lanes
@@ -66,8 +66,9 @@ class Threshold(Stage):
             for rows, bits in sizes
         )
         return Cost(
-            lut=lanes * self.bits * word + loose // 10,
-            ff=lanes * (self.bits + self._slow.bit_count()) * (2 * word),
+            lut=50 + lanes * self.bits * word + loose // 10,
+            ff=lanes * (self.bits + 2 * self._slow.bit_count()) * (word + self.bits)
+            + lanes * self.bits * word // 2,
             bram=sum(max(1, block_rams(rows, bits)) for rows, bits in large),
         )
 

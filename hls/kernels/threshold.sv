@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activation: BASE + how many of a channel's ascending thresholds the value reaches, one bit of the search per cycle.
-// II = 1, latency OUT_BITS + 1, and 1 more per level in block RAM, which is slow: its output has a register.
+// II = 1, latency OUT_BITS + 1, and 2 more per level in block RAM: its output has a register, as it is slow, and so has the
+// bit that it decides, as the next block is far.
 // LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane.
 module threshold #(
     parameter int  LANES     = 1,   // channels in one beat
@@ -19,7 +20,7 @@ module threshold #(
     parameter      LEVEL6    = "level6.hex",
     parameter      LEVEL7    = "level7.hex",
     localparam int BEAT      = BEATS > 1 ? $clog2(BEATS) : 1,
-    localparam int STAGES    = OUT_BITS + 1 + SLOW%2 + SLOW/2%2 + SLOW/4%2 + SLOW/8%2 + SLOW/16%2 + SLOW/32%2 + SLOW/64%2 + SLOW/128%2,
+    localparam int STAGES    = OUT_BITS + 1 + 2*$countones(SLOW[7:0]),
     localparam int T         = IN_BITS + 1  // one bit more: a threshold may lie above every value
 ) (
     input  logic                      clk,
@@ -38,7 +39,7 @@ module threshold #(
     logic [BEAT-1:0]           beat   [0:OUT_BITS];
     logic [LANES*IN_BITS-1:0]  value  [0:OUT_BITS];
     logic [LANES*OUT_BITS-1:0] prefix [0:OUT_BITS];  // OUT_BITS per lane, low bits used
-    logic [LANES*OUT_BITS-1:0] ahead [0:OUT_BITS];  // the same without the last bit, which is known later in a cycle
+    logic [LANES*OUT_BITS-1:0] ahead  [0:OUT_BITS];  // the same without the last bit, which is known later in a cycle
     logic [LANES*OUT_BITS-1:0] out_q;
 
     assign move      = out_ready || !valid_q[STAGES-1];
@@ -48,7 +49,7 @@ module threshold #(
     assign beat[0]   = beat_q;
     assign value[0]  = in_data;
     assign prefix[0] = '0;
-    assign ahead[0] = '0;
+    assign ahead[0]  = '0;
 
     always_ff @(posedge clk) begin
         if (move) begin
@@ -67,6 +68,7 @@ module threshold #(
             localparam int DEPTH = BEATS << n;
             localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1;
             localparam int BLOCK = (SLOW >> n) % 2;
+            localparam int AFTER = n > 0 ? (SLOW >> (n > 0 ? n - 1 : 0)) % 2 : 1;  // the bits before are registers
             logic [BEAT-1:0]           beat_n;
             logic [LANES*IN_BITS-1:0]  value_n;
             logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
@@ -132,7 +134,7 @@ module threshold #(
                 logic [LANES*T-1:0] word_q;
                 logic [T-1:0]       limit;
 
-                if (BLOCK != 0 || n == 0) begin : g_word
+                if (BLOCK != 0 || AFTER != 0) begin : g_word
                     wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(known));
                     always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
                 end else begin : g_both
@@ -158,10 +160,27 @@ module threshold #(
                 assign prefix_next[lane*OUT_BITS +: OUT_BITS] = OUT_BITS'({so_far, above});
             end
 
-            assign beat[n+1]   = beat_n;
-            assign value[n+1]  = value_n;
-            assign prefix[n+1] = prefix_next;
-            assign ahead[n+1] = prefix_n;
+            if (BLOCK != 0) begin : g_known
+                logic [BEAT-1:0]           beat_qq;
+                logic [LANES*IN_BITS-1:0]  value_qq;
+                logic [LANES*OUT_BITS-1:0] prefix_qq;
+                always_ff @(posedge clk) begin
+                    if (move) begin
+                        beat_qq   <= beat_n;
+                        value_qq  <= value_n;
+                        prefix_qq <= prefix_next;
+                    end
+                end
+                assign beat[n+1]   = beat_qq;
+                assign value[n+1]  = value_qq;
+                assign prefix[n+1] = prefix_qq;
+                assign ahead[n+1]  = prefix_qq;  // not used
+            end else begin : g_new
+                assign beat[n+1]   = beat_n;
+                assign value[n+1]  = value_n;
+                assign prefix[n+1] = prefix_next;
+                assign ahead[n+1]  = prefix_n;
+            end
         end
 
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_out

@@ -27,7 +27,7 @@ def compiled(
 @pytest.fixture
 def scarce() -> Target:
     """A device on which LUTs count for much already, so that one less changes no choice between LUTs and others."""
-    return load_target("ulx3s-85f").model_copy(update={"lut": 10_000})
+    return load_target("ulx3s-85f").model_copy(update={"lut": 10_500})
 
 
 def test_a_design_makes_room_for_its_fifos(lowered: Callable, tmp_path: Path, scarce: Target) -> None:

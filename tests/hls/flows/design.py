@@ -19,16 +19,14 @@ def design_of(kernel: Kernel, rtl: Path) -> None:
         (rtl / file_name(memory)).write_text(image(memory))
     values = {**instance.parameters, **image_parameters(instance.memories, "")}
     parameters = ", ".join(f".{name}({value})" for name, value in values.items())
-    load = "load_rst, load, input [31:0] load_data" if kernel.load() else ""
-    nets = "" if load or not kernel.LOADABLE else "wire load_rst = 0, load = 0; wire [31:0] load_data = 0;"
+    load = "input load_rst, load, input [31:0] load_data," if kernel.LOADABLE else ""
     taken, driven = kernel.inputs[0].beat_bits, kernel.outputs[0].beat_bits
     (rtl / f"{DESIGN}.sv").write_text(f"""\
 module {DESIGN} (
     input clk, rst, in_valid, out_ready, input [{taken - 1}:0] in_data,
-    {f"input {load}," if load else ""}
+    {load}
     output in_ready, out_valid, output [{driven - 1}:0] out_data
 );
-    {nets}
     {instance.module} #({parameters}) u_kernel (.*);
 endmodule
 """)
