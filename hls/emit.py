@@ -31,7 +31,7 @@ def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
             for memory in kernel.instance().memories:
                 (draft / image_name(kernel, memory)).write_text(image(memory))
         if beats := load_beats(dataflow):
-            shutil.copy(_KERNELS / "loader.sv", draft)
+            shutil.copy(_KERNELS.parent / "loader.sv", draft)
             (draft / LOAD).write_text(image(Memory("load", beats, LOAD_BITS)))
     return target
 
