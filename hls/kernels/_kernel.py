@@ -289,7 +289,7 @@ def constant_products(weights: np.ndarray, in_bits: int) -> Cost:
     bits = weight_bits(weights)
     distinct = [np.unique(column) & ((1 << bits) - 1) for column in weights.T]
     chains = sum(max(int(weight).bit_count() - 1, 0) for column in distinct for weight in column)
-    return Cost(lut=chains * (in_bits + 3), ff=sum(map(len, distinct)) * (in_bits + bits))
+    return Cost(lut=chains * (in_bits + 1), ff=sum(map(len, distinct)) * (in_bits + bits))
 
 
 MOST_BITS_IN_LUTS = 4  # of a weight
