@@ -17,7 +17,7 @@ from framegate.benchmarks.peer_finn_rtl import generate
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.emit import hardware, image, image_name, image_parameters, load_pins
 from framegate.hls.flows import ecp5, ecp5_block_ram, xilinx
-from framegate.hls.flows.flow import MANY_READERS, Flow, last_error
+from framegate.hls.flows.flow import MANY_READERS, Flow, last_error, own_multiplier
 from framegate.hls.stream import to_beats
 from framegate.hls.targets import load_target
 from framegate.hls.tools import find
@@ -272,7 +272,7 @@ def _synthesis(family: str) -> list[str]:
 
 def _own(flow: Flow, family: str) -> list[str]:
     """The commands that read our layer, with the device's own multiplier."""
-    return flow.elaborate([(ecp5 if family == "ecp5" else xilinx).multiplier(flow.out)])
+    return flow.elaborate([own_multiplier(load_target(FAMILIES[family]).family, flow.out)])
 
 
 def _peers(flow: Flow, family: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from framegate.errors import UsageError
 from framegate.files import read_json, write_json
 from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import emit, load_beats
+from framegate.hls.emit import emit
 from framegate.hls.fit import check_fit, has_room, total_cost
 from framegate.hls.folding import Products, fold
 from framegate.hls.kernels import Cost
@@ -102,7 +102,7 @@ def compile_hardware(
         bram=cost.bram,
         dsp=cost.dsp,
         uram=cost.uram,
-        load_words=len(load_beats(complete)),
+        load_words=sum(kernel.load_words for kernel in complete.kernels),
         rtl=str(rtl),
         thresholds=complete.thresholds,
         window=complete.window,

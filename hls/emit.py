@@ -16,7 +16,7 @@ from framegate.hls.stream import Stream
 from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
-_KERNELS = Path(str(files("framegate.hls.kernels")))
+_HLS = Path(str(files("framegate.hls")))
 LOAD = "load.hex"  # what fills the memories that start empty, a 32-bit beat per line
 
 
@@ -31,7 +31,7 @@ def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
             for memory in kernel.instance().memories:
                 (draft / image_name(kernel, memory)).write_text(image(memory))
         if beats := load_beats(dataflow):
-            shutil.copy(_KERNELS.parent / "loader.sv", draft)
+            shutil.copy(_HLS / "loader.sv", draft)
             (draft / LOAD).write_text(image(Memory("load", beats, LOAD_BITS)))
     return target
 
@@ -43,7 +43,7 @@ def load_beats(dataflow: Dataflow) -> list[int]:
 
 def render_top(dataflow: Dataflow, times: Schedule) -> str:
     """The text of the top module."""
-    template = files("framegate.hls").joinpath("top.sv.j2").read_text()
+    template = (_HLS / "top.sv.j2").read_text()
     last = dataflow.kernels[-1]
     environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(template).render(
@@ -61,7 +61,7 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         nets=nets(dataflow),
         instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
         packed=packed,
-        loads=[len(beats) for kernel in dataflow.kernels if (beats := kernel.load())],
+        loads=[kernel.load_words for kernel in dataflow.kernels if kernel.load_words],
         result=net_name(dataflow, dataflow.result),
         flag_words=last.words if isinstance(last, Decide) else 0,
         alarms=list(_alarms(dataflow)),
@@ -118,7 +118,7 @@ def kernel_file(kernel: Kernel) -> str:
 
 def hardware(kernel: Kernel) -> list[Path]:
     """The SystemVerilog of a kernel and of the modules that it is made of."""
-    return [_KERNELS / f"{stem}.sv" for stem in (kernel_file(kernel), *kernel.PARTS)]
+    return [_HLS / "kernels" / f"{stem}.sv" for stem in (kernel_file(kernel), *kernel.PARTS)]
 
 
 def image_name(kernel: Kernel, memory: Memory) -> str:
@@ -156,7 +156,7 @@ def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
         for port, net in zip(kernel.ports, ports, strict=True)
     ]
     if kernel.LOADABLE:
-        loaded = [other.name for other in dataflow.kernels if other.load()]
+        loaded = [other.name for other in dataflow.kernels if other.load_words]
         place = loaded.index(kernel.name) if kernel.name in loaded else None
         pins.append(", ".join(f".{pin}({net})" for pin, net in load_pins(place).items()))
     return {

@@ -196,12 +196,14 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
 
 def _thresholds_behind(dataflow: Dataflow, last: Kernel) -> Threshold | None:
     """The thresholds that read what a layer sends, on as many lanes."""
-    reader = (
-        dataflow.kernel(dataflow.links_from(last.name)[0].consumer)
-        if dataflow.links_from(last.name)
-        else None
-    )
+    reader = _reader(dataflow, last)
     return reader if isinstance(reader, Threshold) else None
+
+
+def _reader(dataflow: Dataflow, kernel: Kernel) -> Kernel | None:
+    """What reads a kernel's first output; None for the result."""
+    links = dataflow.links_from(kernel.name)
+    return dataflow.kernel(links[0].consumer) if links else None
 
 
 def _needs_no_multiplier(product: Kernel) -> bool:
@@ -371,7 +373,7 @@ def _paused(dataflow: Dataflow) -> Dataflow:
 
 def _window_behind(dataflow: Dataflow, kernel: Kernel) -> Window | Slide | None:
     """The window that reads what a kernel sends, perhaps on other lanes."""
-    reader = dataflow.kernel(dataflow.links_from(kernel.name)[0].consumer)
+    reader = _reader(dataflow, kernel)
     if isinstance(reader, Width):
         return _window_behind(dataflow, reader)
     return reader if isinstance(reader, Window | Slide) else None

@@ -83,13 +83,12 @@ def verify(
             f"which takes {dataflow.pixels.shape} each; sample and resize them with the model's own configuration"
         )
     load = load_beats(dataflow)
-    beats = len(pixels) * dataflow.pixels.beats
+    if offers is None:
+        offers = np.zeros(len(pixels) * dataflow.pixels.beats, dtype=np.int64)
     if load:  # no pixel passes before that has
-        offers = np.zeros(beats, dtype=np.int64) if offers is None else offers
         offers = offers + len(load) + _LOADED
     passages = passages_of(dataflow, len(pixels), offers)
     result = nets(dataflow)[-1]
-    offers = np.zeros(beats, dtype=np.int64) if offers is None else offers
     taps = nets(dataflow)[:-1] if probe else []
     bench = _bench(dataflow, rtl, pixels, work, simulator, taps, offers, accepts, clear, load)
     bench.build()

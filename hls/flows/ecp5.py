@@ -16,12 +16,14 @@ from framegate.hls.flows.flow import (
     COUNTS,
     DESIGN,
     MANY_READERS,
+    MULTIPLIERS,
     Flow,
     FlowReport,
     Progress,
     Step,
     digest,
     last_error,
+    own_multiplier,
 )
 from framegate.hls.targets import Target
 from framegate.hls.tools import Tool, find
@@ -29,12 +31,11 @@ from framegate.hls.tools import Tool, find
 _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp": "MULT18X18D"}
 # Without wider LUTs the placer has smaller pieces to move. tsm-lite: 50.7 instead of 47.5 MHz, 6 % more LUTs.
 _SYNTHESIS = "synth_ecp5 -nowidelut"
-_MULTIPLIER = Path(__file__).parent / "ecp5_multiplier.sv"  # in the place of the kernels' own
 _REGISTERS = "".join(
     f' -set REG_{register}_CLK "CLK0"' for register in ("INPUTA", "INPUTB", "OUTPUT")
 )  # that ecp5_multiplier.sv counts on
 _RECIPE = (_SYNTHESIS, MANY_READERS, _REGISTERS)
-_RECIPE_FILES = (_MULTIPLIER, Path(ecp5_block_ram.__file__))
+_RECIPE_FILES = (MULTIPLIERS["ecp5"], Path(ecp5_block_ram.__file__))
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
@@ -86,7 +87,7 @@ def count(flow: Flow) -> Step:
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
-        commands = [*flow.elaborate([multiplier(folder)]), *_synthesis(flow, DESIGN, netlist)]
+        commands = [*flow.elaborate([own_multiplier("ecp5", folder)]), *_synthesis(flow, DESIGN, netlist)]
         flow.yosys(yosys, flow.out / "counting.log", commands, quiet=True)
         ecp5_block_ram.use_output_registers(netlist)
         arguments = [*options, "--lpf-allow-unconstrained", "--json", flow.name(netlist)]
@@ -140,7 +141,7 @@ class _BoardFlow(Flow):
             parameters = {"CLOCK_MHZ": f"{self.clock_mhz:g}", **self._widths(yosys, folder)}
             netlist = folder / "netlist.json"
             commands = [
-                *self.elaborate([*_copy(board, folder), multiplier(folder)], top, parameters),
+                *self.elaborate([*_copy(board, folder), own_multiplier("ecp5", folder)], top, parameters),
                 *_synthesis(self, top, netlist),
             ]
             self.yosys(yosys, self.out / "yosys.log", commands)
@@ -224,11 +225,6 @@ class _BoardFlow(Flow):
         if not found:
             raise UsageError(f"board top: no {suffix} file among {[str(path) for path in self.top_sources]}")
         return found
-
-
-def multiplier(folder: Path) -> Path:
-    """The ECP5's multiplier in `folder`, under the name of the file that it replaces."""
-    return Path(shutil.copy(_MULTIPLIER, folder / "multiplier.sv"))
 
 
 def _copy(files: Iterable[Path], folder: Path) -> list[Path]:

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // kernels/multiplier.sv for the ECP5: factors and product stay in registers of MULT18X18D, which synthesis leaves unused.
 // (Lattice, "ECP5 and ECP5-5G sysDSP Usage Guide", FPGA-TN-02205.) `registered` makes the flow turn them on, after logic
-// is mapped: up to 0.70 Yosys' ABC9 dies of the parameters. Wider factors are left to synthesis.
+// is mapped: up to 0.70 Yosys' ABC9 dies of the parameters. Wider factors, and sums, are left to synthesis.
 module multiplier #(
-    parameter int A_BITS = 5,
-    parameter int B_BITS = 4,
-    parameter int COUNT  = 1  // no more: sums of products are for AMD's
+    parameter int  A_BITS = 5,
+    parameter int  B_BITS = 4,
+    parameter int  COUNT  = 1,
+    localparam int BITS   = A_BITS + B_BITS + COUNT - 1
 ) (
-    input  logic                            clk,
-    input  logic                            move,  // the registers take what comes
-    input  logic signed [A_BITS-1:0]        a,
-    input  logic signed [B_BITS-1:0]        b,
-    output logic signed [A_BITS+B_BITS-1:0] product
+    input  logic                    clk,
+    input  logic                    move,  // the registers take what comes
+    input  logic [COUNT*A_BITS-1:0] a,
+    input  logic [COUNT*B_BITS-1:0] b,
+    output logic signed [BITS-1:0]  product
 );
     generate
-        if (A_BITS <= 18 && B_BITS <= 18) begin : g_one
-            wire signed [17:0] wide_a = a;
-            wire signed [17:0] wide_b = b;
+        if (COUNT == 1 && A_BITS <= 18 && B_BITS <= 18) begin : g_one
+            wire signed [17:0] wide_a = $signed(a);
+            wire signed [17:0] wide_b = $signed(b);
             wire signed [35:0] p;
-            assign product = p[A_BITS+B_BITS-1:0];
+            assign product = p[BITS-1:0];
 
             (* registered *)
             MULT18X18D u_mult (
@@ -38,16 +39,9 @@ module multiplier #(
                 .P30(p[30]), .P31(p[31]), .P32(p[32]), .P33(p[33]), .P34(p[34]), .P35(p[35])
             );
         end else begin : g_several
-            logic signed [A_BITS-1:0] a_q;
-            logic signed [B_BITS-1:0] b_q;
-
-            always_ff @(posedge clk) begin
-                if (move) begin
-                    a_q     <= a;
-                    b_q     <= b;
-                    product <= a_q * b_q;
-                end
-            end
+            inferred_multiplier #(.A_BITS(A_BITS), .B_BITS(B_BITS), .COUNT(COUNT)) u_inferred (
+                .clk(clk), .move(move), .a(a), .b(b), .product(product)
+            );
         end
     endgenerate
 endmodule

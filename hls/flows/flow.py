@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,8 @@ from framegate.files import read_json, whole
 from framegate.hls.targets import Target
 from framegate.hls.tools import Tool
 
+# A family's own multiplier, in the place of the kernels'.
+MULTIPLIERS = {family: Path(__file__).parent / f"{family}_multiplier.sv" for family in ("ecp5", "xilinx")}
 Progress = Callable[[str], None]
 
 DESIGN = "framegate"  # the module in rtl/ that is synthesized, or that the board top instantiates
@@ -135,6 +138,11 @@ class Flow:
 
     def _root(self) -> Path:
         return Path(os.path.commonpath([self.rtl, self.out]))
+
+
+def own_multiplier(family: str, folder: Path) -> Path:
+    """A family's multiplier in `folder`, under the name of the file that it replaces."""
+    return Path(shutil.copy(MULTIPLIERS[family], folder / "multiplier.sv"))
 
 
 def digest(words: Iterable[str], files: Iterable[Path]) -> str:

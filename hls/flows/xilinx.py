@@ -16,12 +16,14 @@ from framegate.hls.flows.flow import (
     COUNTS,
     DESIGN,
     MANY_READERS,
+    MULTIPLIERS,
     Flow,
     FlowReport,
     Progress,
     Step,
     digest,
     last_error,
+    own_multiplier,
 )
 from framegate.hls.targets import Target
 from framegate.hls.tools import Tool, find
@@ -36,8 +38,6 @@ _MEMORIES = (
     "-D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP -D HAS_ADDRCE -lib +/xilinx/urams.txt -no-auto-huge",
     "techmap -map +/xilinx/lutrams_xc5v_map.v -map +/xilinx/brams_xcu_map.v -map +/xilinx/urams_map.v",
 )
-
-_MULTIPLIER = Path(__file__).parent / "xilinx_multiplier.sv"  # in the place of the kernels' own
 
 # What a cell of each kind takes. LUT memories as in UG574, "Distributed RAM"; the LUTs of a carry chain and those
 # before a wide multiplexer are cells of their own.
@@ -68,12 +68,12 @@ _ROWS = {
 def count(flow: Flow) -> Step:
     """Count what the design takes after Yosys: 6-input LUTs, before Vivado would pair the small ones."""
     yosys = find("yosys")
-    key = digest([yosys.version, _SYNTHESIS, *_MEMORIES], [*flow.design, _MULTIPLIER])
+    key = digest([yosys.version, _SYNTHESIS, *_MEMORIES], [*flow.design, MULTIPLIERS["xilinx"]])
 
     def produce(folder: Path) -> None:
         statistics = folder / "statistics.json"
         commands = [
-            *flow.elaborate([multiplier(folder)]),
+            *flow.elaborate([own_multiplier("xilinx", folder)]),
             f"{_SYNTHESIS} -run :map_memory",
             *_MEMORIES,
             f"{_SYNTHESIS} -run map_ffram:",
@@ -84,11 +84,6 @@ def count(flow: Flow) -> Step:
         (folder / COUNTS).write_text(json.dumps(_count(cells)))
 
     return flow.step("utilization", "Yosys", key, produce)
-
-
-def multiplier(folder: Path) -> Path:
-    """UltraScale+'s multiplier in `folder`, under the name of the file that it replaces."""
-    return Path(shutil.copy(_MULTIPLIER, folder / "multiplier.sv"))
 
 
 def _count(cells: Mapping[str, int]) -> dict[str, int]:

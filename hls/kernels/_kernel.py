@@ -146,6 +146,11 @@ class Kernel(ABC):
     def instance(self) -> Instance:
         """Module name, parameters, memory images."""
 
+    @property
+    def load_words(self) -> int:
+        """How many beats `load` has."""
+        return 0
+
     def load(self) -> list[int]:
         """The 32-bit beats that fill its memory before the first pixel, if that starts empty."""
         return []
@@ -295,7 +300,12 @@ def constant_products(weights: np.ndarray, in_bits: int) -> Cost:
 MOST_BITS_IN_LUTS = 4  # of a weight
 TERNARY_BITS = 2  # of weights that are -2 … 1: their products need no multiplier
 MULTIPLIER_BITS = 18  # of a multiplier's narrower factor
-PRODUCT_PARTS = ("multiplier", "lut_product", "adder_tree")  # of a kernel that multiplies
+PRODUCT_PARTS = (
+    "multiplier",
+    "inferred_multiplier",
+    "lut_product",
+    "adder_tree",
+)  # of a kernel that multiplies
 
 
 def check_multiply(name: str, multiply: str, weight_bits: int) -> None:

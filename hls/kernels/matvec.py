@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
+    LOAD_BITS,
     MULTIPLIER_BITS,
     PRODUCT_PARTS,
     Beats,
@@ -220,6 +221,10 @@ class MatVec(Stage):
             words = [pack(fold, out) for fold in self.bias.reshape(-1, self.pe)]
             memories.append(Memory("bias", words, self.pe * out))
         return Instance("matvec", parameters, tuple(memories))
+
+    @property
+    def load_words(self) -> int:
+        return self._words_stored * -(-self._word_bits() // LOAD_BITS) if self.ultra else 0
 
     def load(self) -> list[int]:
         return in_beats(self._words(), self._word_bits()) if self.ultra else []

@@ -13,26 +13,7 @@ module multiplier #(
     input  logic [COUNT*B_BITS-1:0] b,
     output logic signed [BITS-1:0]  product
 );
-    logic [COUNT*A_BITS-1:0] a_q;
-    logic [COUNT*B_BITS-1:0] b_q;
-    wire [COUNT*BITS-1:0]    sums;  // of the products up to each
-
-    genvar n;
-    generate
-        for (n = 0; n < COUNT; n = n + 1) begin : g_product
-            wire signed [A_BITS-1:0] a_n   = a_q[n*A_BITS +: A_BITS];
-            wire signed [B_BITS-1:0] b_n   = b_q[n*B_BITS +: B_BITS];
-            wire signed [BITS-1:0]   own   = a_n * b_n;
-            wire signed [BITS-1:0]   below = n > 0 ? sums[(n > 0 ? n - 1 : 0)*BITS +: BITS] : '0;
-            assign sums[n*BITS +: BITS] = own + below;
-        end
-    endgenerate
-
-    always_ff @(posedge clk) begin
-        if (move) begin
-            a_q     <= a;
-            b_q     <= b;
-            product <= sums[(COUNT-1)*BITS +: BITS];
-        end
-    end
+    inferred_multiplier #(.A_BITS(A_BITS), .B_BITS(B_BITS), .COUNT(COUNT)) u_inferred (
+        .clk(clk), .move(move), .a(a), .b(b), .product(product)
+    );
 endmodule

