@@ -159,7 +159,7 @@ def make_own(layer: Layer, rtl: Path) -> None:
         pins = {"clk": "clk", "rst": "rst"}
         for port, net in zip(kernel.ports, (source, target), strict=True):
             pins |= {f"{port}_{pin}": f"{net}_{pin}" for pin in ("valid", "ready", "data")}
-        pins |= load_pins(None) if kernel.LOADABLE else {}
+        pins |= load_pins() if kernel.LOADABLE else {}
         parts.append(Part(instance.module, {**instance.parameters, **images}, pins))
         for path in hardware(kernel):
             shutil.copy(path, rtl)

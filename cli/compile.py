@@ -70,7 +70,7 @@ def command(
 
 
 def _loading(words: int) -> str:
-    return f"weights in UltraRAM, which starts empty: send the {words:,} words of rtl/load.hex to s_axis_load first"
+    return f"memories in UltraRAM, which starts empty: send the {words:,} words of rtl/load.hex to s_axis_load first"
 
 
 def _fraction(text: str) -> float:

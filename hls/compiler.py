@@ -102,7 +102,7 @@ def compile_hardware(
         bram=cost.bram,
         dsp=cost.dsp,
         uram=cost.uram,
-        load_words=sum(kernel.load_words for kernel in complete.kernels),
+        load_words=sum(sum(kernel.load_words) for kernel in complete.kernels),
         rtl=str(rtl),
         thresholds=complete.thresholds,
         window=complete.window,

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         nets=nets(dataflow),
         instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
         packed=packed,
-        loads=[kernel.load_words for kernel in dataflow.kernels if kernel.load_words],
+        loads=[beats for kernel in dataflow.kernels for beats in kernel.load_words],
         result=net_name(dataflow, dataflow.result),
         flag_words=last.words if isinstance(last, Decide) else 0,
         alarms=list(_alarms(dataflow)),
@@ -156,9 +157,10 @@ def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
         for port, net in zip(kernel.ports, ports, strict=True)
     ]
     if kernel.LOADABLE:
-        loaded = [other.name for other in dataflow.kernels if other.load_words]
-        place = loaded.index(kernel.name) if kernel.name in loaded else None
-        pins.append(", ".join(f".{pin}({net})" for pin, net in load_pins(place).items()))
+        before = takewhile(lambda other: other.name != kernel.name, dataflow.kernels)
+        first = sum(len(other.load_words) for other in before)
+        loading = load_pins(first, len(kernel.load_words))
+        pins.append(", ".join(f".{pin}({net})" for pin, net in loading.items()))
     return {
         "name": kernel.name,
         "module": instance.module,
@@ -169,11 +171,11 @@ def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
     }
 
 
-def load_pins(place: int | None) -> dict[str, str]:
-    """The nets at the pins that load a kernel's memory: of the loader's output `place`; None leaves them alone."""
-    if place is None:
+def load_pins(first: int = 0, memories: int = 0) -> dict[str, str]:
+    """The nets at the pins that load so many memories of a kernel, from the loader's output `first` on."""
+    if not memories:
         return {"load_rst": "1'b0", "load": "1'b0", "load_data": "32'd0"}
-    return {"load_rst": "rst", "load": f"load[{place}]", "load_data": "load_data"}
+    return {"load_rst": "rst", "load": f"load[{first} +: {memories}]", "load_data": "load_data"}
 
 
 def _shape(stream: Stream) -> str:

@@ -99,7 +99,7 @@ class Kernel(ABC):
     REGISTERED_READY: ClassVar[bool] = False  # its inputs' `ready` depends on registers alone
     READY_HOPS: ClassVar[int] = 1  # its share of a chain of `ready`, see handshake.py
     PARTS: ClassVar[tuple[str, ...]] = ()  # stems of the modules that its own is made of, beside it
-    LOADABLE: ClassVar[bool] = False  # it has pins by which a memory is loaded
+    LOADABLE: ClassVar[bool] = False  # it has pins by which memories are loaded
 
     name: str
 
@@ -147,12 +147,12 @@ class Kernel(ABC):
         """Module name, parameters, memory images."""
 
     @property
-    def load_words(self) -> int:
-        """How many beats `load` has."""
-        return 0
+    def load_words(self) -> tuple[int, ...]:
+        """How many beats of `load` go to each of its memories that start empty."""
+        return ()
 
     def load(self) -> list[int]:
-        """The 32-bit beats that fill its memory before the first pixel, if that starts empty."""
+        """The 32-bit beats that fill those before the first pixel, one memory after the other."""
         return []
 
 
@@ -248,10 +248,15 @@ def ultra_rams(words: int, bits: int) -> int:
 LOAD_BITS = 32  # of a beat that loads a memory
 
 
+def beats_per_word(bits: int) -> int:
+    """Of those, for words of `bits`."""
+    return -(-bits // LOAD_BITS)
+
+
 def in_beats(words: list[int], bits: int) -> list[int]:
     """The words in beats, each from its lowest bits on."""
-    beats, mask = -(-bits // LOAD_BITS), (1 << LOAD_BITS) - 1
-    return [word >> LOAD_BITS * beat & mask for word in words for beat in range(beats)]
+    mask = (1 << LOAD_BITS) - 1
+    return [word >> LOAD_BITS * beat & mask for word in words for beat in range(beats_per_word(bits))]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

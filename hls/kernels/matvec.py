@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.kernels._kernel import (
-    LOAD_BITS,
     MULTIPLIER_BITS,
     PRODUCT_PARTS,
     Beats,
@@ -18,6 +17,7 @@ from framegate.hls.kernels._kernel import (
     Timing,
     accumulator_bounds,
     banked,
+    beats_per_word,
     block_rams,
     check_multiply,
     constant_products,
@@ -223,8 +223,8 @@ class MatVec(Stage):
         return Instance("matvec", parameters, tuple(memories))
 
     @property
-    def load_words(self) -> int:
-        return self._words_stored * -(-self._word_bits() // LOAD_BITS) if self.ultra else 0
+    def load_words(self) -> tuple[int, ...]:
+        return (self._words_stored * beats_per_word(self._word_bits()),) if self.ultra else ()
 
     def load(self) -> list[int]:
         return in_beats(self._words(), self._word_bits()) if self.ultra else []

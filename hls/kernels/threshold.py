@@ -3,10 +3,23 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Memory, Stage, Timing, block_rams, pack, serial
+from framegate.hls.kernels._kernel import (
+    Cost,
+    Instance,
+    Memory,
+    Stage,
+    Timing,
+    beats_per_word,
+    block_rams,
+    in_beats,
+    pack,
+    serial,
+    ultra_rams,
+)
 from framegate.hls.stream import Stream
 
 _BLOCK_BITS = (
@@ -19,10 +32,14 @@ _BLOCK_LANES = 8  # what more lanes read is kept in LUTs as well: each would nee
 class Threshold(Stage):
     """base + #{k : x >= thresholds[channel, k]}, as FINN's MultiThreshold; one row serves all channels."""
 
+    PARTS = ("rom", "ram")
+    LOADABLE: ClassVar[bool] = True
+
     thresholds: np.ndarray  # integers (channels or 1, steps), ascending
     bits: int  # of the output
     base: int  # the output below the first threshold; negative makes the output signed
     in_luts: bool = False  # all search levels, also those that are large enough for block RAM
+    ultra: bool = False  # those are in UltraRAM, which starts empty
 
     def __post_init__(self) -> None:
         rows, steps = self.thresholds.shape
@@ -57,19 +74,19 @@ class Threshold(Stage):
 
     def cost(self) -> Cost:
         word, lanes = self.input.bits + 1, self.input.lanes
-        levels = {level: self._memories(level) for level in range(self.bits)}
-        large = [size for level, sizes in levels.items() if self._in_block(level) for size in sizes]
+        large = self._large
         loose = sum(
             rows * bits
-            for level, sizes in levels.items()
+            for level in range(self.bits)
             if not self._in_block(level)
-            for rows, bits in sizes
+            for rows, bits in self._memories(level)
         )
         return Cost(
             lut=50 + lanes * self.bits * word + loose // 10,
             ff=lanes * (self.bits + 2 * self._slow.bit_count()) * (word + self.bits)
             + lanes * self.bits * word // 2,
-            bram=sum(max(1, block_rams(rows, bits)) for rows, bits in large),
+            bram=0 if self.ultra else sum(max(1, block_rams(rows, bits)) for rows, bits in large),
+            uram=sum(ultra_rams(rows, bits) for rows, bits in large) if self.ultra else 0,
         )
 
     def instance(self) -> Instance:
@@ -82,7 +99,22 @@ class Threshold(Stage):
             "BASE": self.base,
             "SLOW": self._slow,
         }
-        return Instance("threshold", parameters, tuple(self._memory(level) for level in range(self.bits)))
+        if self.ultra:
+            parameters["ULTRA"] = 1
+        kept = [level for level in range(self.bits) if not self._loaded(level)]
+        return Instance("threshold", parameters, tuple(self._memory(level) for level in kept))
+
+    @property
+    def load_words(self) -> tuple[int, ...]:
+        return tuple(rows * beats_per_word(bits) for rows, bits in self._large) if self.ultra else ()
+
+    def load(self) -> list[int]:
+        beats: list[int] = []
+        for level in filter(self._loaded, range(self.bits)):
+            memories = np.split(self._level(level), len(self._memories(level)), axis=1)
+            for (_, bits), words in zip(self._memories(level), memories, strict=True):
+                beats += in_beats([pack(word, self.input.bits + 1) for word in words], bits)
+        return beats
 
     @cached_property
     def _reachable(self) -> np.ndarray:
@@ -114,6 +146,14 @@ class Threshold(Stage):
         """Bit n: search level n is large enough for block RAM."""
         return sum(1 << level for level in range(self.bits) if self._in_block(level))
 
+    @property
+    def _large(self) -> list[tuple[int, int]]:
+        """Words and their bits of the memories that are large enough for block RAM."""
+        return [size for level in range(self.bits) if self._in_block(level) for size in self._memories(level)]
+
+    def _loaded(self, level: int) -> bool:
+        return self.ultra and self._in_block(level)
+
     def _in_block(self, level: int) -> bool:
         if self.in_luts:
             return False
@@ -133,16 +173,16 @@ class Threshold(Stage):
         return len(self.thresholds) // self._lane_rows()
 
     def _memory(self, level: int) -> Memory:
-        """Search level: the word of (beat, prefix) holds one threshold per lane, at a bit more than the input's."""
         bits = self.input.bits + 1
+        words = [pack(word, bits) for word in self._level(level)]
+        return Memory(f"level{level}", words, self.input.lanes * bits)
+
+    def _level(self, level: int) -> np.ndarray:
+        """Of a search level (words, lanes): the word of (beat, prefix), at a bit more than the input's each."""
         tree = np.full((len(self.thresholds), 1 << self.bits), self.input.high + 1, dtype=np.int64)
         tree[:, 1 : self.thresholds.shape[1] + 1] = self._reachable
         half = 1 << (self.bits - 1 - level)
         picked = tree[:, half :: 2 * half]  # (rows, 2**level)
         lanes = np.broadcast_to(picked, (max(len(picked), self.input.lanes), picked.shape[1]))
         words = lanes.reshape(-1, self.input.lanes, picked.shape[1]).transpose(0, 2, 1)
-        return Memory(
-            f"level{level}",
-            [pack(word, bits) for word in words.reshape(-1, self.input.lanes)],
-            self.input.lanes * bits,
-        )
+        return words.reshape(-1, self.input.lanes)

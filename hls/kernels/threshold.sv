@@ -2,7 +2,8 @@
 // Activation: BASE + how many of a channel's ascending thresholds the value reaches, one bit of the search per cycle.
 // II = 1, latency OUT_BITS + 1, and 2 more per level in block RAM: its output has a register, as it is slow, and so has the
 // bit that it decides, as the next block is far.
-// LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane.
+// LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane. Those that are in UltraRAM are loaded,
+// level by level: the first one's words whole, of all others a memory per lane.
 module threshold #(
     parameter int  LANES     = 1,   // channels in one beat
     parameter int  BEATS     = 1,   // beats after which the thresholds repeat
@@ -11,6 +12,7 @@ module threshold #(
     parameter int  OUT_BITS  = 4,   // search levels, <= 8
     parameter int  BASE      = 0,   // output below the first threshold
     parameter int  SLOW      = 0,   // bit n: level n is in block RAM
+    parameter int  ULTRA     = 0,   // 1: levels in block RAM are in UltraRAM, loaded before the first value
     parameter      LEVEL0    = "level0.hex",
     parameter      LEVEL1    = "level1.hex",
     parameter      LEVEL2    = "level2.hex",
@@ -21,6 +23,7 @@ module threshold #(
     parameter      LEVEL7    = "level7.hex",
     localparam int BEAT      = BEATS > 1 ? $clog2(BEATS) : 1,
     localparam int STAGES    = OUT_BITS + 1 + 2*$countones(SLOW[7:0]),
+    localparam int LOADS     = ULTRA != 0 && SLOW != 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1]) : 1,
     localparam int T         = IN_BITS + 1  // one bit more: a threshold may lie above every value
 ) (
     input  logic                      clk,
@@ -30,7 +33,10 @@ module threshold #(
     input  logic [LANES*IN_BITS-1:0]  in_data,
     output logic                      out_valid,
     input  logic                      out_ready,
-    output logic [LANES*OUT_BITS-1:0] out_data
+    output logic [LANES*OUT_BITS-1:0] out_data,
+    input  logic                      load_rst,  // see rom.sv
+    input  logic [LOADS-1:0]          load,      // per memory
+    input  logic [31:0]               load_data
 );
     logic                move;
     logic [STAGES-1:0]   valid_q;
@@ -68,40 +74,56 @@ module threshold #(
             localparam int DEPTH = BEATS << n;
             localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1;
             localparam int BLOCK = (SLOW >> n) % 2;
+            localparam int LOADED = ULTRA != 0 && BLOCK != 0 ? 1 : 0;
             localparam int AFTER = n > 0 ? (SLOW >> (n > 0 ? n - 1 : 0)) % 2 : 1;  // the bits before are registers
             logic [BEAT-1:0]           beat_n;
             logic [LANES*IN_BITS-1:0]  value_n;
             logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
 
-            if (BLOCK != 0) begin : g_rom
-                (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:DEPTH-1];
-            end else begin : g_rom
-                (* logic_block = 1 *) logic [LANES*T-1:0] memory [0:DEPTH-1];
-            end
+            if (LOADED != 0) begin : g_ultra
+                localparam int MEMORIES = n > 0 ? LANES : 1;
+                localparam int BITS     = LANES*T / MEMORIES;
+                localparam int FIRST    = n > 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1] & ((1 << (n > 0 ? n - 1 : 0)) - 1)) : 0;
+                wire [LANES*T-1:0] words;  // a threshold per lane
 
-            if (n == 0) begin : g_0
-                initial $readmemh(LEVEL0, g_rom.memory);
-            end
-            if (n == 1) begin : g_1
-                initial $readmemh(LEVEL1, g_rom.memory);
-            end
-            if (n == 2) begin : g_2
-                initial $readmemh(LEVEL2, g_rom.memory);
-            end
-            if (n == 3) begin : g_3
-                initial $readmemh(LEVEL3, g_rom.memory);
-            end
-            if (n == 4) begin : g_4
-                initial $readmemh(LEVEL4, g_rom.memory);
-            end
-            if (n == 5) begin : g_5
-                initial $readmemh(LEVEL5, g_rom.memory);
-            end
-            if (n == 6) begin : g_6
-                initial $readmemh(LEVEL6, g_rom.memory);
-            end
-            if (n == 7) begin : g_7
-                initial $readmemh(LEVEL7, g_rom.memory);
+                for (lane = 0; lane < MEMORIES; lane = lane + 1) begin : g_memory
+                    wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(prefix[n][lane*OUT_BITS +: OUT_BITS]));
+                    rom #(.WORDS(DEPTH), .BITS(BITS), .ADDR(ADDR), .BANK(DEPTH), .ULTRA(1)) u_words (
+                        .clk(clk), .move(move), .address(word), .word(words[lane*BITS +: BITS]),
+                        .load_rst(load_rst), .load(load[FIRST + lane]), .load_data(load_data)
+                    );
+                end
+            end else begin : g_kept
+                if (BLOCK != 0) begin : g_rom
+                    (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:DEPTH-1];
+                end else begin : g_rom
+                    (* logic_block = 1 *) logic [LANES*T-1:0] memory [0:DEPTH-1];
+                end
+
+                if (n == 0) begin : g_0
+                    initial $readmemh(LEVEL0, g_rom.memory);
+                end
+                if (n == 1) begin : g_1
+                    initial $readmemh(LEVEL1, g_rom.memory);
+                end
+                if (n == 2) begin : g_2
+                    initial $readmemh(LEVEL2, g_rom.memory);
+                end
+                if (n == 3) begin : g_3
+                    initial $readmemh(LEVEL3, g_rom.memory);
+                end
+                if (n == 4) begin : g_4
+                    initial $readmemh(LEVEL4, g_rom.memory);
+                end
+                if (n == 5) begin : g_5
+                    initial $readmemh(LEVEL5, g_rom.memory);
+                end
+                if (n == 6) begin : g_6
+                    initial $readmemh(LEVEL6, g_rom.memory);
+                end
+                if (n == 7) begin : g_7
+                    initial $readmemh(LEVEL7, g_rom.memory);
+                end
             end
 
             if (BLOCK != 0) begin : g_slow
@@ -134,14 +156,16 @@ module threshold #(
                 logic [LANES*T-1:0] word_q;
                 logic [T-1:0]       limit;
 
-                if (BLOCK != 0 || AFTER != 0) begin : g_word
+                if (LOADED != 0) begin : g_loaded
+                    assign word_q = g_ultra.words;
+                end else if (BLOCK != 0 || AFTER != 0) begin : g_word
                     wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(known));
-                    always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
+                    always_ff @(posedge clk) if (move) word_q <= g_kept.g_rom.memory[word];
                 end else begin : g_both
                     // Behind the comparison that gives the last bit lies only the choice of one of two words.
                     wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
-                    wire [LANES*T-1:0]  lower = g_rom.memory[word];
-                    wire [LANES*T-1:0]  upper = g_rom.memory[word | 1'b1];
+                    wire [LANES*T-1:0]  lower = g_kept.g_rom.memory[word];
+                    wire [LANES*T-1:0]  upper = g_kept.g_rom.memory[word | 1'b1];
                     always_ff @(posedge clk) if (move) word_q <= known[0] ? upper : lower;
                 end
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UltraRAM: which buffers and weights are kept in it, that nothing else changes, and that synthesis counts as many."""
+"""UltraRAM: which buffers, weights and thresholds are in it, that nothing else changes, how many synthesis counts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from framegate.hls.emit import emit, load_beats
 from framegate.hls.fit import total_cost
 from framegate.hls.flows.utilization import utilization
 from framegate.hls.folding import fold
-from framegate.hls.kernels import Buffer, Fifo, Kernel, MatVec, Window
+from framegate.hls.kernels import Buffer, Fifo, Kernel, MatVec, Threshold, Window
 from framegate.hls.schedule import passages_of, schedule
 from framegate.hls.targets import load_target
 from framegate.hls.ultra_ram import in_ultra_ram
@@ -22,6 +22,7 @@ from tests.dataflows import folded_residual, random_pixels, residual
 from tests.hls.flows.design import design_of
 from tests.kernels.bench import stream
 from tests.kernels.test_matvec import CASES as MATVEC
+from tests.kernels.test_threshold import CASES as THRESHOLD
 
 BOARD = load_target("kv260")
 WIDE = stream(frames=1, height=16, width=160, channels=128, lanes=16)
@@ -59,9 +60,9 @@ def test_no_cycle_changes(complete: Dataflow) -> None:
         assert (before.taken == after.taken).all()
 
 
-def test_weights_are_in_it_where_block_rams_run_out() -> None:
+def test_weights_and_thresholds_are_in_it_where_block_rams_run_out() -> None:
     complete = schedule(folded_residual(), 50)[0]
-    in_block = {k.name for k in complete.kernels if isinstance(k, MatVec) and k.cost().bram}
+    in_block = {k.name for k in complete.kernels if isinstance(k, MatVec | Threshold) and k.cost().bram}
     whole = total_cost(complete).bram
     assert len(in_block) > 1
     assert not loaded(in_ultra_ram(complete, BOARD.model_copy(update={"bram": whole})))
@@ -76,7 +77,7 @@ def loaded(dataflow: Dataflow) -> set[str]:
 
 @pytest.fixture(scope="module")
 def loadable(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataflow, Path]:
-    """A design with weights in UltraRAM, and its RTL."""
+    """A design with weights and thresholds in UltraRAM, and its RTL."""
     return loadable_design(folded_residual(), tmp_path_factory.mktemp("loadable"))
 
 
@@ -94,7 +95,7 @@ def test_loaded_weights_give_the_same_integers_in_the_same_cycles(
     simulator: Simulator = "fast" if fast else icarus
     pixels = random_pixels(dataflow, 2)
     assert len((rtl / "load.hex").read_text().split()) == len(load_beats(dataflow)) > 0
-    assert sum(kernel.load_words for kernel in dataflow.kernels) == len(load_beats(dataflow))
+    assert sum(sum(kernel.load_words) for kernel in dataflow.kernels) == len(load_beats(dataflow))
     verdict = verify(dataflow, rtl, pixels, tmp_path / "sim", simulator=simulator, probe=True)
     assert verdict.first_mismatch is None
     assert verdict.on_time, verdict.late
@@ -113,6 +114,17 @@ def test_deep_weights_are_as_late_as_in_banks(tmp_path: Path) -> None:
         dataflow, rtl, random_pixels(dataflow, 1), tmp_path / "sim", simulator="fast", probe=True
     )
     assert verdict.bit_exact
+    assert verdict.on_time, verdict.late
+
+
+def test_thresholds_on_several_lanes(tmp_path: Path, icarus: Simulator) -> None:
+    folded = fold(residual(frames=1, size=4, widths=(128, 16)), BOARD, 50, 100_000)
+    dataflow, rtl = loadable_design(folded, tmp_path)
+    memories = [len(kernel.load_words) for kernel in dataflow.kernels if isinstance(kernel, Threshold)]
+    assert max(memories) > 4, "a memory per lane and search level"
+    pixels = random_pixels(dataflow, 1)
+    verdict = verify(dataflow, rtl, pixels, tmp_path / "sim", simulator=icarus, probe=True)
+    assert verdict.first_mismatch is None
     assert verdict.on_time, verdict.late
 
 
@@ -142,6 +154,8 @@ def test_cleared_frames_leave_the_weights(loadable: tuple[Dataflow, Path], tmp_p
     "kernel",
     [
         replace(MATVEC["banks"], ultra=True),
+        replace(THRESHOLD["last-levels-in-block-ram"], ultra=True),
+        replace(THRESHOLD["first-level-in-block-ram"], ultra=True),
         Fifo(name="fifo", input=WIDE, depth=5000, ultra=True),
         Window(
             name="window",

@@ -119,7 +119,7 @@ def _bench(
         module=instance.module,
         rtl=rtl,
         pins={f"{port}_{pin}": f"{port}_{pin}" for port in kernel.ports for pin in ("valid", "ready", "data")}
-        | (load_pins(None) if kernel.LOADABLE else {}),
+        | (load_pins() if kernel.LOADABLE else {}),
         inputs=tuple(
             Source(name=port, bits=carried.beat_bits, words=to_beats(value, carried), offers=offer)
             for port, carried, value, offer in zip(taken, kernel.inputs, values, offers, strict=True)

@@ -19,7 +19,10 @@ def design_of(kernel: Kernel, rtl: Path) -> None:
         (rtl / file_name(memory)).write_text(image(memory))
     values = {**instance.parameters, **image_parameters(instance.memories, "")}
     parameters = ", ".join(f".{name}({value})" for name, value in values.items())
-    load = "input load_rst, load, input [31:0] load_data," if kernel.LOADABLE else ""
+    memories = max(len(kernel.load_words), 1)
+    load = (
+        f"input load_rst, input [{memories - 1}:0] load, input [31:0] load_data," if kernel.LOADABLE else ""
+    )
     taken, driven = kernel.inputs[0].beat_bits, kernel.outputs[0].beat_bits
     (rtl / f"{DESIGN}.sv").write_text(f"""\
 module {DESIGN} (

@@ -171,7 +171,8 @@ module framegate (
     ) u_stem_act (
         .clk(clk), .rst(reset),
         .in_valid(stem_skid_valid), .in_ready(stem_skid_ready), .in_data(stem_skid_data),
-        .out_valid(stem_act_valid), .out_ready(stem_act_ready), .out_data(stem_act_data)
+        .out_valid(stem_act_valid), .out_ready(stem_act_ready), .out_data(stem_act_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 4x4x8 uint4, 8 lanes -> 4x4x8 uint4, 8 lanes
@@ -272,7 +273,8 @@ module framegate (
     ) u_stage1_conv1_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_skid_valid), .in_ready(stage1_conv1_skid_ready), .in_data(stage1_conv1_skid_data),
-        .out_valid(stage1_conv1_act_valid), .out_ready(stage1_conv1_act_ready), .out_data(stage1_conv1_act_data)
+        .out_valid(stage1_conv1_act_valid), .out_ready(stage1_conv1_act_ready), .out_data(stage1_conv1_act_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 2x2x8 uint4, 2 lanes -> 2x2x8 uint4, 4 lanes
@@ -327,7 +329,8 @@ module framegate (
     ) u_stage1_conv2_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv2_skid_valid), .in_ready(stage1_conv2_skid_ready), .in_data(stage1_conv2_skid_data),
-        .out_valid(stage1_conv2_act_valid), .out_ready(stage1_conv2_act_ready), .out_data(stage1_conv2_act_data)
+        .out_valid(stage1_conv2_act_valid), .out_ready(stage1_conv2_act_ready), .out_data(stage1_conv2_act_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 4x4x8 uint4, 8 lanes -> 4x4x8 uint4, 1 lane
@@ -373,7 +376,8 @@ module framegate (
     ) u_stage1_short_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_valid), .in_ready(stage1_short_ready), .in_data(stage1_short_data),
-        .out_valid(stage1_short_act_valid), .out_ready(stage1_short_act_ready), .out_data(stage1_short_act_data)
+        .out_valid(stage1_short_act_valid), .out_ready(stage1_short_act_ready), .out_data(stage1_short_act_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 2x2x8 int4, 2 lanes -> 2x2x8 int4, 1 lane
@@ -419,7 +423,8 @@ module framegate (
     ) u_stage1_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_add_skid_valid), .in_ready(stage1_add_skid_ready), .in_data(stage1_add_skid_data),
-        .out_valid(stage1_act_valid), .out_ready(stage1_act_ready), .out_data(stage1_act_data)
+        .out_valid(stage1_act_valid), .out_ready(stage1_act_ready), .out_data(stage1_act_data),
+        .load_rst(1'b0), .load(1'b0), .load_data(32'd0)
     );
 
     // 2x2x8 uint4, 1 lane -> 1x1x8 uint6, 1 lane
