@@ -71,11 +71,12 @@ module threshold #(
     genvar n, lane;
     generate
         for (n = 0; n < OUT_BITS; n = n + 1) begin : g_level
-            localparam int DEPTH = BEATS << n;
-            localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1;
-            localparam int BLOCK = (SLOW >> n) % 2;
+            localparam int DEPTH  = BEATS << n;
+            localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
+            localparam int BLOCK  = (SLOW >> n) % 2;
             localparam int LOADED = ULTRA != 0 && BLOCK != 0 ? 1 : 0;
-            localparam int AFTER = n > 0 ? (SLOW >> (n > 0 ? n - 1 : 0)) % 2 : 1;  // the bits before are registers
+            localparam int KEPT   = LOADED != 0 ? 1 : DEPTH;  // words here: of a level in UltraRAM none is read
+            localparam int AFTER  = n > 0 ? (SLOW >> (n > 0 ? n - 1 : 0)) % 2 : 1;  // the bits before are registers
             logic [BEAT-1:0]           beat_n;
             logic [LANES*IN_BITS-1:0]  value_n;
             logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
@@ -93,37 +94,37 @@ module threshold #(
                         .load_rst(load_rst), .load(load[FIRST + lane]), .load_data(load_data)
                     );
                 end
-            end else begin : g_kept
-                if (BLOCK != 0) begin : g_rom
-                    (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:DEPTH-1];
-                end else begin : g_rom
-                    (* logic_block = 1 *) logic [LANES*T-1:0] memory [0:DEPTH-1];
-                end
+            end
 
-                if (n == 0) begin : g_0
-                    initial $readmemh(LEVEL0, g_rom.memory);
-                end
-                if (n == 1) begin : g_1
-                    initial $readmemh(LEVEL1, g_rom.memory);
-                end
-                if (n == 2) begin : g_2
-                    initial $readmemh(LEVEL2, g_rom.memory);
-                end
-                if (n == 3) begin : g_3
-                    initial $readmemh(LEVEL3, g_rom.memory);
-                end
-                if (n == 4) begin : g_4
-                    initial $readmemh(LEVEL4, g_rom.memory);
-                end
-                if (n == 5) begin : g_5
-                    initial $readmemh(LEVEL5, g_rom.memory);
-                end
-                if (n == 6) begin : g_6
-                    initial $readmemh(LEVEL6, g_rom.memory);
-                end
-                if (n == 7) begin : g_7
-                    initial $readmemh(LEVEL7, g_rom.memory);
-                end
+            if (BLOCK != 0) begin : g_rom
+                (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:KEPT-1];
+            end else begin : g_rom
+                (* logic_block = 1 *) logic [LANES*T-1:0] memory [0:KEPT-1];
+            end
+
+            if (n == 0 && LOADED == 0) begin : g_0
+                initial $readmemh(LEVEL0, g_rom.memory);
+            end
+            if (n == 1 && LOADED == 0) begin : g_1
+                initial $readmemh(LEVEL1, g_rom.memory);
+            end
+            if (n == 2 && LOADED == 0) begin : g_2
+                initial $readmemh(LEVEL2, g_rom.memory);
+            end
+            if (n == 3 && LOADED == 0) begin : g_3
+                initial $readmemh(LEVEL3, g_rom.memory);
+            end
+            if (n == 4 && LOADED == 0) begin : g_4
+                initial $readmemh(LEVEL4, g_rom.memory);
+            end
+            if (n == 5 && LOADED == 0) begin : g_5
+                initial $readmemh(LEVEL5, g_rom.memory);
+            end
+            if (n == 6 && LOADED == 0) begin : g_6
+                initial $readmemh(LEVEL6, g_rom.memory);
+            end
+            if (n == 7 && LOADED == 0) begin : g_7
+                initial $readmemh(LEVEL7, g_rom.memory);
             end
 
             if (BLOCK != 0) begin : g_slow
@@ -156,16 +157,18 @@ module threshold #(
                 logic [LANES*T-1:0] word_q;
                 logic [T-1:0]       limit;
 
-                if (LOADED != 0) begin : g_loaded
-                    assign word_q = g_ultra.words;
-                end else if (BLOCK != 0 || AFTER != 0) begin : g_word
+                if (BLOCK != 0 || AFTER != 0) begin : g_word
                     wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(known));
-                    always_ff @(posedge clk) if (move) word_q <= g_kept.g_rom.memory[word];
+                    if (LOADED != 0) begin : g_loaded
+                        assign word_q = g_ultra.words;
+                    end else begin : g_read
+                        always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
+                    end
                 end else begin : g_both
                     // Behind the comparison that gives the last bit lies only the choice of one of two words.
                     wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
-                    wire [LANES*T-1:0]  lower = g_kept.g_rom.memory[word];
-                    wire [LANES*T-1:0]  upper = g_kept.g_rom.memory[word | 1'b1];
+                    wire [LANES*T-1:0]  lower = g_rom.memory[word];
+                    wire [LANES*T-1:0]  upper = g_rom.memory[word | 1'b1];
                     always_ff @(posedge clk) if (move) word_q <= known[0] ? upper : lower;
                 end
 
