@@ -166,9 +166,20 @@ module threshold #(
                     end
                 end else begin : g_both
                     // Behind the comparison that gives the last bit lies only the choice of one of two words.
-                    wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
-                    wire [LANES*T-1:0]  lower = g_rom.memory[word];
-                    wire [LANES*T-1:0]  upper = g_rom.memory[word | 1'b1];
+                    logic [LANES*T-1:0] lower, upper;
+                    if (n == 1) begin : g_before  // the beat alone tells them, a cycle before
+                        wire [ADDR-1:0] word = ADDR'(32'(beat[0]) << 1);
+                        always_ff @(posedge clk) begin
+                            if (move) begin
+                                lower <= g_rom.memory[word];
+                                upper <= g_rom.memory[word | 1'b1];
+                            end
+                        end
+                    end else begin : g_now
+                        wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
+                        assign lower = g_rom.memory[word];
+                        assign upper = g_rom.memory[word | 1'b1];
+                    end
                     always_ff @(posedge clk) if (move) word_q <= known[0] ? upper : lower;
                 end
 
