@@ -18,6 +18,7 @@ from framegate.rtl_sim.simulator import Simulator
 from tests.hls.flows.design import design_of
 from tests.kernels import bench
 from tests.kernels.bench import stream
+from tests.kernels.test_threshold import CASES as THRESHOLD
 
 _RNG = np.random.default_rng(0)
 _NINE = stream(frames=2, height=8, width=12, channels=16, lanes=2)  # beats of 8 bits
@@ -66,6 +67,16 @@ def test_values_and_cycles(
     monkeypatch.setattr(bench, "hardware", lambda kernel: cells)
     monkeypatch.setattr(type(kernel), "instance", lambda kernel: Instance(DESIGN, {}))
     bench.check_kernel(kernel, tmp_path, simulator=icarus)
+
+
+def test_no_handshake_lies_before_the_memory_of_a_threshold(tmp_path: Path) -> None:
+    """Where a register gives an address, Yosys puts it behind the memory instead, and what enables it before that."""
+    design_of(THRESHOLD["signed-4bit"], tmp_path / "rtl")
+    flow = Flow(tmp_path / "rtl", load_target("ulx3s-85f"), tmp_path / "flow", lambda step: None)
+    flow.yosys(find("yosys"), tmp_path / "yosys.log", flow.elaborate())
+    said = (tmp_path / "yosys.log").read_text()
+    assert said.count("merging output FF to cell") > 0
+    assert said.count("merged address FF to cell") == 0
 
 
 def _mapped(kernel: Kernel, rtl: Path) -> list[Path]:
