@@ -5,7 +5,7 @@ import math
 from typing import Annotated, Literal
 
 from framegate.errors import UsageError
-from framegate.quant import mobilenet, mobilenetv2
+from framegate.quant import mobilenet_shape, mobilenetv2_shape
 from framegate.quant.presets import FAMILIES, OWN, Family, Name, owners, usual
 from framegate.quant.settings import Settings
 from framegate.quant.transforms import TransformConfig
@@ -148,7 +148,9 @@ class NetworkConfig(Settings):
             raise UsageError(
                 f"size={self.size} does not divide by {math.prod(self.strides)}, the product of strides"
             )
-        meant = {"mobilenet": mobilenet.widths, "mobilenetv2": mobilenetv2.widths}.get(self.family)
+        meant = {"mobilenet": mobilenet_shape.widths, "mobilenetv2": mobilenetv2_shape.widths}.get(
+            self.family
+        )
         if self.alpha is not None and meant is not None and self.widths != meant(self.alpha):
             raise UsageError(
                 f"alpha={self.alpha} means widths={meant(self.alpha)}, not {self.widths}; "
