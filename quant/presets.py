@@ -71,6 +71,7 @@ FAMILIES: dict[Name, Family] = {
     "x3d-m": "x3d",
 }
 
+MOST_ALPHA = 100.0  # far more than any MobileNet has
 _NO_SHIFT = {"shift": "none"}
 PRESETS: dict[Name, dict[str, Any]] = {
     "tsm-lite": {},
@@ -183,7 +184,7 @@ def usual(name: Name, given: dict[str, Any]) -> dict[str, Any]:
     """What the options of a network are that `given` leaves out."""
     found = dict(PRESETS[name])
     alpha = given.get("alpha", found.pop("alpha", None))
-    if "widths" in given or not isinstance(alpha, int | float):
+    if "widths" in given or not isinstance(alpha, int | float) or not 0 < alpha <= MOST_ALPHA:
         return found
     of_paper = {"mobilenet": mobilenet_shape.widths, "mobilenetv2": mobilenetv2_shape.widths}.get(
         FAMILIES[name]
