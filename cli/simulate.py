@@ -57,6 +57,7 @@ def command(
     lines += [
         f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}, jitter {times['jitter']}",
         f"wrote {build / 'verdict.json'}",
+        *([f"NOT AS COMPILED: {', '.join(judgement.edits)}"] if judgement.edits else []),
     ]
     show(as_json(judgement), lines, json)
     if problem := judgement.problem():  # the figures are out already: no second object on stdout
