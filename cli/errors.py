@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two kinds of failure that are reported on purpose, and the end from outside; the rest are bugs with a traceback."""
+"""The two kinds of failure that are reported on purpose, and the end from outside; the rest are bugs."""
 
 
 class FramegateError(Exception):

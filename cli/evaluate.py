@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
-from framegate.options import Only, Source
+from framegate.options import MANY, Only, Source, within
 
 EPILOG = "Example: `framegate evaluate --clips my_clips --model run/checkpoint.pt --plots run/evaluation`"
 CHOOSE, LOOK = "Choose the threshold on these clips", "What to look at"
@@ -52,13 +52,28 @@ def command(
         ),
     ] = None,
     beta: Annotated[
-        float | None, typer.Option(help="For the best F-beta; 1 is F1.", rich_help_panel=CHOOSE)
+        float | None,
+        typer.Option(
+            help="For the best F-beta; 1 is F1.",
+            rich_help_panel=CHOOSE,
+            callback=within(0.001, 1000, "a number"),
+        ),
     ] = None,
     min_recall: Annotated[
-        float | None, typer.Option(help="For at least this recall, 0 to 1.", rich_help_panel=CHOOSE)
+        float | None,
+        typer.Option(
+            help="For at least this recall, 0 to 1.",
+            rich_help_panel=CHOOSE,
+            callback=within(0, 1, "a share"),
+        ),
     ] = None,
     max_false_alarms: Annotated[
-        float | None, typer.Option(help="For at most so many in an hour of video.", rich_help_panel=CHOOSE)
+        float | None,
+        typer.Option(
+            help="For at most so many in an hour of video.",
+            rich_help_panel=CHOOSE,
+            callback=within(0, MANY, "alarms per hour"),
+        ),
     ] = None,
     save_threshold: Annotated[
         Path | None, typer.Option(help="The threshold.json to write.", rich_help_panel=CHOOSE)

@@ -48,6 +48,7 @@ from framegate.rtl_sim.simulator import Simulator
 from framegate.steps import Code, Steps, locked
 
 FASTEST = "max"
+_MOST_FRAMES = 1e9  # per second: one in each cycle of the fastest clock
 _QUANT, _HLS, _RTL_SIM = (Path(str(room.__file__)).parent for room in (quant, hls, rtl_sim))
 # What the steps are made by. Libraries that only train or draw make no build.
 EXPORT = Code((_QUANT,), ("torch", "brevitas", "qonnx", "onnx", "numpy", "pydantic"))
@@ -246,9 +247,10 @@ def _rate(rate: str) -> float | None:
         frames_per_second = float(rate)
     except ValueError:
         frames_per_second = 0.0
-    if not frames_per_second > 0:
+    if not 0 < frames_per_second <= _MOST_FRAMES:
         raise UsageError(
-            f'--rate {rate}: give frames per second, above 0, or "{FASTEST}" for the fastest that fits'
+            f'--rate {rate}: give frames per second, above 0 and up to {_MOST_FRAMES:g}, or "{FASTEST}" for the '
+            f"fastest that fits"
         )
     return frames_per_second
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from framegate.console import Json, say, show
-from framegate.options import Only, Source
+from framegate.options import LARGEST_SEED, MANY, Only, Source, within
 
 EPILOG = "Example: `framegate train clips --run run --positive conceal --test test_clips`"
 
@@ -37,8 +37,10 @@ def command(
     labels: Annotated[
         str | None, typer.Option(help="single, or independent: several classes, or none, per clip.")
     ] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames taken of each clip.")] = None,
-    size: Annotated[int | None, typer.Option(help="Height and width of the input, pixels.")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, max=MANY, help="Frames taken of each clip.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, max=MANY, help="Height and width of the input, pixels.")
+    ] = None,
     shift: Annotated[
         str | None, typer.Option(help="bidirectional or online (needs no future frame).")
     ] = None,
@@ -49,26 +51,43 @@ def command(
     weight_bits: Annotated[str | None, typer.Option(help="2 to 8, or float.")] = None,
     act_bits: Annotated[str | None, typer.Option(help="2 to 8, or float.")] = None,
     edge_bits: Annotated[str | None, typer.Option(help="First and last weights: 2 to 8, or float.")] = None,
-    float_epochs: Annotated[int | None, typer.Option(help="Epochs of the float network.")] = None,
+    float_epochs: Annotated[
+        int | None, typer.Option(min=0, max=MANY, help="Epochs of the float network.")
+    ] = None,
     quantized_epochs: Annotated[
-        int | None, typer.Option(help="Epochs of the quantized one after it.")
+        int | None, typer.Option(min=0, max=MANY, help="Epochs of the quantized one after it.")
     ] = None,
     prune: Annotated[
         float | None,
-        typer.Option(help="Share of the channels inside blocks that go after the float epochs; 0 keeps all."),
+        typer.Option(
+            help="Share of the channels inside blocks that go after the float epochs; 0 keeps all.",
+            callback=within(0, 1, "a share"),
+        ),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Clips per step.")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, max=MANY, help="Clips per step.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without a better validation AUC.")
+        int | None,
+        typer.Option(min=0, max=MANY, help="Stop after so many epochs without a better validation AUC."),
     ] = None,
     validation: Annotated[
-        float | None, typer.Option(help="Share of the sources to validate on; 0 trains on all.")
+        float | None,
+        typer.Option(
+            help="Share of the sources to validate on; 0 trains on all.", callback=within(0, 1, "a share")
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed and threads, same network.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one per core.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Same seed and threads, same network.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="CPU threads; by default one per core.")
+    ] = None,
     accelerator: Annotated[str | None, typer.Option(help="auto, cpu or gpu.")] = None,
-    devices: Annotated[int | None, typer.Option(help="GPUs (or processes) per node.")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Machines, each started with this command.")] = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="GPUs (or processes) per node.")
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Machines, each started with this command.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a float network, then quantize and fine-tune it; an interrupted run continues."""
