@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
-from framegate.options import Only, Source
+from framegate.options import MANY, Only, Source, within
 
 if TYPE_CHECKING:  # at run time they are imported late: torch takes seconds
     from framegate.quant.clips import Clip
@@ -49,12 +49,25 @@ Models = Annotated[
     str | None,
     typer.Option(help="For the table: several, with commas; float twins are added.", rich_help_panel=LOOK),
 ]
-Beta = Annotated[float | None, typer.Option(help="For the best F-beta; 1 is F1.", rich_help_panel=CHOOSE)]
+Beta = Annotated[
+    float | None,
+    typer.Option(
+        help="For the best F-beta; 1 is F1.", rich_help_panel=CHOOSE, callback=within(0.001, 1000, "a number")
+    ),
+]
 MinRecall = Annotated[
-    float | None, typer.Option(help="For at least this recall, 0 to 1.", rich_help_panel=CHOOSE)
+    float | None,
+    typer.Option(
+        help="For at least this recall, 0 to 1.", rich_help_panel=CHOOSE, callback=within(0, 1, "a share")
+    ),
 ]
 MaxFalseAlarms = Annotated[
-    float | None, typer.Option(help="For at most so many in an hour of video.", rich_help_panel=CHOOSE)
+    float | None,
+    typer.Option(
+        help="For at most so many in an hour of video.",
+        rich_help_panel=CHOOSE,
+        callback=within(0, MANY, "alarms per hour"),
+    ),
 ]
 SaveThreshold = Annotated[
     Path | None, typer.Option(help="The threshold.json to write.", rich_help_panel=CHOOSE)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import FramegateError, UsageError
+from framegate.options import MANY
 
 EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"
 
@@ -16,7 +17,9 @@ def command(
     clips: Annotated[
         Path | None, typer.Option(help="A video or a folder of clips; by default synthetic ones and noise.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many clips, classes in turn.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MANY, help="At most so many clips, classes in turn.")
+    ] = None,
     probe: Annotated[bool, typer.Option(help="Compare every stream inside, not just the result.")] = False,
     simulator: Annotated[str, typer.Option(help="verilator, icarus, or fast.")] = "verilator",
     fast: Annotated[
@@ -57,6 +60,7 @@ def command(
     lines += [
         f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}, jitter {times['jitter']}",
         f"wrote {build / 'verdict.json'}",
+        *([f"NOT AS COMPILED: {', '.join(judgement.edits)}"] if judgement.edits else []),
     ]
     show(as_json(judgement), lines, json)
     if problem := judgement.problem():  # the figures are out already: no second object on stdout

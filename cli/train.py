@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from framegate.console import Json, say, show
-from framegate.options import Only, Source
+from framegate.options import LARGEST_SEED, MANY, Only, Source, within
 
 EPILOG = "Example: `framegate train clips --run run --positive conceal --test test_clips`"
 
@@ -32,32 +32,43 @@ Positive = Annotated[str | None, typer.Option(help="The class that raises the al
 Labels = Annotated[
     str | None, typer.Option(help="single, or independent: several classes, or none, per clip.")
 ]
-Frames = Annotated[int | None, typer.Option(help="Frames taken of each clip.")]
-Size = Annotated[int | None, typer.Option(help="Height and width of the input, pixels.")]
+Frames = Annotated[int | None, typer.Option(min=1, max=MANY, help="Frames taken of each clip.")]
+Size = Annotated[int | None, typer.Option(min=1, max=MANY, help="Height and width of the input, pixels.")]
 Shift = Annotated[str | None, typer.Option(help="bidirectional or online (needs no future frame).")]
 Causal = Annotated[
     bool | None, typer.Option("--causal/--centred", help="Temporal convolutions see no future frame.")
 ]
 Bits = Annotated[str | None, typer.Option(help="2 to 8, or float.")]
 EdgeBits = Annotated[str | None, typer.Option(help="First and last weights: 2 to 8, or float.")]
-FloatEpochs = Annotated[int | None, typer.Option(help="Epochs of the float network.")]
-QuantizedEpochs = Annotated[int | None, typer.Option(help="Epochs of the quantized one after it.")]
+FloatEpochs = Annotated[int | None, typer.Option(min=0, max=MANY, help="Epochs of the float network.")]
+QuantizedEpochs = Annotated[
+    int | None, typer.Option(min=0, max=MANY, help="Epochs of the quantized one after it.")
+]
 Prune = Annotated[
     float | None,
-    typer.Option(help="Share of the channels inside blocks that go after the float epochs; 0 keeps all."),
+    typer.Option(
+        help="Share of the channels inside blocks that go after the float epochs; 0 keeps all.",
+        callback=within(0, 1, "a share"),
+    ),
 ]
-Batch = Annotated[int | None, typer.Option(help="Clips per step.")]
+Batch = Annotated[int | None, typer.Option(min=1, max=MANY, help="Clips per step.")]
 Patience = Annotated[
-    int | None, typer.Option(help="Stop after so many epochs without a better validation AUC.")
+    int | None,
+    typer.Option(min=0, max=MANY, help="Stop after so many epochs without a better validation AUC."),
 ]
 Validation = Annotated[
-    float | None, typer.Option(help="Share of the sources to validate on; 0 trains on all.")
+    float | None,
+    typer.Option(
+        help="Share of the sources to validate on; 0 trains on all.", callback=within(0, 1, "a share")
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Same seed and threads, same network.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; by default one per core.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="Same seed and threads, same network.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, max=1000, help="CPU threads; by default one per core.")]
 Accelerator = Annotated[str | None, typer.Option(help="auto, cpu or gpu.")]
-Devices = Annotated[int | None, typer.Option(help="GPUs (or processes) per node.")]
-Nodes = Annotated[int | None, typer.Option(help="Machines, each started with this command.")]
+Devices = Annotated[int | None, typer.Option(min=1, max=1000, help="GPUs (or processes) per node.")]
+Nodes = Annotated[int | None, typer.Option(min=1, max=1000, help="Machines, each started with this command.")]
 
 
 def command(

@@ -177,13 +177,18 @@ def _require_fit(config: NetworkConfig, state: Mapping[str, Tensor]) -> None:
             raise RuntimeError(f"{name} is {given}, and not {due}")
 
 
+def builtin_names() -> list[str]:
+    """The networks that come with the package, among them the float twins, as `tsm-lite.float`."""
+    folder = files("framegate.quant") / "builtin"
+    return sorted(entry.name.removesuffix(".pt") for entry in folder.iterdir() if entry.name.endswith(".pt"))
+
+
 def builtin(name: str) -> Network:
     """A network that comes with the package: `tsm-lite`, or `tsm-lite.float`.
 
     Raises UsageError for another name.
     """
-    folder = files("framegate.quant") / "builtin"
-    names = sorted(entry.name.removesuffix(".pt") for entry in folder.iterdir() if entry.name.endswith(".pt"))
+    folder, names = files("framegate.quant") / "builtin", builtin_names()
     if name not in names:
         raise UsageError(
             f"model {name!r} does not come with framegate; choose one of {names} or give a checkpoint file"
@@ -193,7 +198,12 @@ def builtin(name: str) -> Network:
 
 
 def checkpoint_file(name_or_checkpoint: str) -> Path | None:
-    """The checkpoint file that is meant; None for the name of a built-in network."""
+    """The checkpoint file that is meant; None for the name of a built-in network, also where something is called so.
+
+    (./tsm-lite is the file.)
+    """
+    if name_or_checkpoint in builtin_names():
+        return None
     path = Path(name_or_checkpoint)
     return path if path.suffix == ".pt" or os.path.exists(path) else None
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench as one program: Verilator with the clock of harness/main.cpp, for long runs."""
 
-import subprocess
+import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+
+from framegate.rtl_sim import plain_names
 
 VERILATOR = ("-Wno-fatal", "-Wno-lint", "-O3", "-CFLAGS", "-O1")
 
@@ -29,7 +31,6 @@ def run(folder: Path, work: Path, limit: int, linger: int, log: Path) -> None:
 
 
 def _run(command: list[str], work: Path, log: Path) -> None:
-    with log.open("w") as output:
-        done = subprocess.run(command, cwd=work, stdout=output, stderr=output, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{Path(command[0]).name} ended with {done.returncode}")
+    log.unlink(missing_ok=True)
+    if status := plain_names.run(command, work, os.environ, log):
+        raise RuntimeError(f"{Path(command[0]).name} ended with {status}")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from framegate.errors import FramegateError, UsageError
-from framegate.files import read_json, write_json
-from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL
+from framegate.files import read_as, write_json
+from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL, edits
 from framegate.hls.dataflow import Dataflow, load_dataflow
 from framegate.hls.graphs import EXACT, metadata, run, run_qonnx
 from framegate.hls.kernels import Decide
@@ -63,6 +63,9 @@ class Judgement:
     metrics: dict[str, Any] | None
     confusion: dict[str, Any] | None
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
+    edits: list[str] = field(
+        default_factory=list
+    )  # what was simulated but is not as `framegate compile` wrote it
 
     def problem(self) -> str | None:
         """The first value or cycle that is not as it should be, in one sentence; None when all are."""
@@ -81,8 +84,7 @@ class Judgement:
 
 def read_judgement(build: Path) -> Judgement:
     """verdict.json. Raises UsageError when `build` was not simulated."""
-    plain = read_json(build / VERDICT, "run `framegate simulate` first")
-    return Judgement(**{**plain, "ladder": [Rung(**rung) for rung in plain["ladder"]]})
+    return read_as(Judgement, build / VERDICT, "run `framegate simulate` first")
 
 
 def judge(
@@ -133,7 +135,7 @@ def judge(
         probe=probe,
     )
     rungs.append(Rung("rtl", len(chosen), verdict.values, verdict.mismatches, verdict.first_mismatch))
-    judgement = _judgement(dataflow, rungs, verdict, clips, expected[: len(real)])
+    judgement = _judgement(build, dataflow, rungs, verdict, clips, expected[: len(real)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
 
@@ -224,7 +226,12 @@ def _decide(dataflow: Dataflow) -> Decide:
 
 
 def _judgement(
-    dataflow: Dataflow, rungs: list[Rung], verdict: Verdict, clips: Sequence[Clip], integers: np.ndarray
+    build: Path,
+    dataflow: Dataflow,
+    rungs: list[Rung],
+    verdict: Verdict,
+    clips: Sequence[Clip],
+    integers: np.ndarray,
 ) -> Judgement:
     exact = [rung for rung in rungs if rung.compares == "integers"]
     # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only.
@@ -256,6 +263,7 @@ def _judgement(
         metrics=metrics,
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
         thresholds=dataflow.thresholds,
+        edits=edits(build),
     )
 
 

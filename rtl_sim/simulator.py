@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import VerilatorControlFile, get_runner
+from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.tools import require_simulator
-from framegate.rtl_sim import fast
+from framegate.rtl_sim import fast, plain_names
 from jinja2 import Environment, StrictUndefined
 
 Simulator = Literal["verilator", "icarus", "fast"]  # fast: Verilator with a clock in C++ instead of cocotb
@@ -94,7 +94,7 @@ class Bench:
             if self.simulator == "verilator":
                 sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
                 arguments = ["--no-public-flat-rw", "--timing", "-CFLAGS", "-std=c++20", *fast.VERILATOR]
-            get_runner(self.simulator).build(
+            _RUNNERS[self.simulator]().build(
                 sources=sources,
                 hdl_toplevel="bench",
                 build_args=arguments,
@@ -110,6 +110,10 @@ class Bench:
         `linger`: cycles that it goes on when every sink has what it expects. Raises FramegateError when beats are
         missing after `limit` cycles or a check inside the bench fails.
         """
+        for left in self.work.glob(
+            "*.hex"
+        ):  # an image of an earlier run would hide that it is gone from `rtl`
+            left.unlink()
         for image in self.rtl.glob("*.hex"):
             shutil.copyfile(image, self.work / image.name)
         for source in self.inputs:
@@ -125,7 +129,7 @@ class Bench:
             if self.simulator == "fast":
                 fast.run(self.work / self.simulator, self.work, limit, linger, log)
                 return self._recordings()
-            get_runner(self.simulator).test(
+            _RUNNERS[self.simulator]().test(
                 test_module="framegate.rtl_sim.drive",
                 hdl_toplevel="bench",
                 hdl_toplevel_lang="verilog",
@@ -175,6 +179,26 @@ class Recording:
 
     cycles: np.ndarray
     words: list[int]
+
+
+class _OwnTools(Runner):
+    """cocotb's runner, with its commands run where all tools are."""
+
+    def _execute_cmds(self, cmds: Sequence[Sequence[str]], cwd: Any, stdout: Any = None) -> None:
+        for command in cmds:
+            if status := plain_names.run(command, Path(cwd), self.env, Path(stdout.name)):
+                raise RuntimeError(f"{command[0]} ended with {status}")
+
+
+class _Verilator(_OwnTools, Verilator):
+    """Verilator with cocotb."""
+
+
+class _Icarus(_OwnTools, Icarus):
+    """Icarus with cocotb."""
+
+
+_RUNNERS: Mapping[str, type[Runner]] = {"verilator": _Verilator, "icarus": _Icarus}
 
 
 def _harness() -> Path:

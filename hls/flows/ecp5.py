@@ -16,12 +16,10 @@ from framegate.hls.flows.flow import (
     COUNTS,
     DESIGN,
     MANY_READERS,
-    MULTIPLIERS,
     Flow,
     FlowReport,
     Progress,
     Step,
-    digest,
     last_error,
     own_multiplier,
 )
@@ -34,8 +32,6 @@ _SYNTHESIS = "synth_ecp5 -nowidelut"
 _REGISTERS = "".join(
     f' -set REG_{register}_CLK "CLK0"' for register in ("INPUTA", "INPUTB", "OUTPUT")
 )  # that ecp5_multiplier.sv counts on
-_RECIPE = (_SYNTHESIS, MANY_READERS, _REGISTERS)
-_RECIPE_FILES = (MULTIPLIERS["ecp5"], Path(ecp5_block_ram.__file__))
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
@@ -83,7 +79,7 @@ def count(flow: Flow) -> Step:
     """Count what the design takes, as nextpnr packs it: its LUTs are more than Yosys', by those that feed carries."""
     yosys, nextpnr = find("yosys"), find("nextpnr-ecp5")
     options = [f"--{flow.target.device}", "--package", flow.target.package, "--pack-only"]
-    key = digest([yosys.version, nextpnr.version, *_RECIPE, *options], [*flow.design, *_RECIPE_FILES])
+    reads = [str(yosys), str(nextpnr), *options, *flow.design]
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
@@ -97,7 +93,7 @@ def count(flow: Flow) -> Step:
         (folder / COUNTS).write_text(json.dumps({**counts, "uram": 0}))
         netlist.unlink()  # large
 
-    return flow.step("utilization", "Yosys", key, produce)
+    return flow.step("utilization", "Yosys", reads, produce)
 
 
 def _synthesis(flow: Flow, top: str, netlist: Path) -> list[str]:
@@ -131,10 +127,7 @@ class _BoardFlow(Flow):
         """Synthesis: RTL and board top to a netlist in JSON."""
         yosys = find("yosys")
         board = self._top_sources(".sv")
-        key = digest(
-            [yosys.version, *_RECIPE, f"{self.clock_mhz:g}"],
-            [*self.design, *_RECIPE_FILES, *board],
-        )
+        reads = [str(yosys), f"{self.clock_mhz:g}", *self.design, *board]
 
         def produce(folder: Path) -> None:
             top = board[0].stem
@@ -147,7 +140,7 @@ class _BoardFlow(Flow):
             self.yosys(yosys, self.out / "yosys.log", commands)
             ecp5_block_ram.use_output_registers(netlist)
 
-        return self.step("synthesis", "Yosys", key, produce)
+        return self.step("synthesis", "Yosys", reads, produce)
 
     def place_and_route(self, synthesis: Step) -> Step:
         """Place and route: netlist to a configuration, with timing and utilization beside it."""
@@ -157,7 +150,7 @@ class _BoardFlow(Flow):
             f"--{self.target.device} --package {self.target.package} --speed {self.target.speed} "
             f"--seed {self.seed} --timing-allow-fail"
         ).split()
-        key = digest([synthesis.key, nextpnr.version, *options], pins)
+        reads = [synthesis.key, str(nextpnr), *options, *pins]
 
         def produce(folder: Path) -> None:
             arguments = [*options]
@@ -174,7 +167,7 @@ class _BoardFlow(Flow):
                     _does_not_fit(self.target, log.read_text()) or last_error("nextpnr", log)
                 )
 
-        return self.step("routing", "nextpnr", key, produce)
+        return self.step("routing", "nextpnr", reads, produce)
 
     def pack(self, routing: Step) -> Step:
         """Pack the configuration into a compressed bitstream."""
@@ -186,7 +179,7 @@ class _BoardFlow(Flow):
             if self.run(ecppack, ["--compress", self.name(config), self.name(bit)], log):
                 raise FramegateError(last_error("ecppack", log))
 
-        return self.step("bitstream", "ecppack", digest([routing.key, ecppack.version], []), produce)
+        return self.step("bitstream", "ecppack", [routing.key, str(ecppack)], produce)
 
     def report(self, routing: Step, seconds: dict[str, float]) -> FlowReport:
         """What nextpnr measured."""

@@ -15,6 +15,8 @@ LATENCY = {
     "clock_mhz": 50.0,
     "initiation_interval": 4096,
     "latency_cycles": 33000,
+    "after_last_pixel": 300,
+    "latency_ms": 0.66,
     "frames_per_second": 12207.0,
     "clips_per_second": 1525.9,
     "mac_utilization": 0.75,
@@ -72,6 +74,14 @@ def verdict(**changes: Any) -> dict[str, Any]:
         "classes": ["take", "conceal"],
         "ladder": [rung("float", mismatches=2), rung("reference"), rung("verilator")],
         "latency_cycles": {"predicted": 33000, "measured": 33000, "jitter": 0},
+        "bit_exact": True,
+        "first_mismatch": None,
+        "late": None,
+        "simulator": "verilator",
+        "cycles_per_second": 1e6,
+        "clips": [],
+        "metrics": None,
+        "confusion": None,
         **changes,
     }
 
