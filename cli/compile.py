@@ -70,7 +70,10 @@ def command(
 
 
 def _loading(words: int) -> str:
-    return f"memories in UltraRAM, which starts empty: send the {words:,} words of rtl/load.hex to s_axis_load first"
+    source = "rtl/framegate_load.hex"
+    return (
+        f"memories in UltraRAM, which starts empty: send the {words:,} words of {source} to s_axis_load first"
+    )
 
 
 def _fraction(text: str) -> float:

@@ -80,7 +80,7 @@ class Bench:
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / "bench.sv").write_text(self._render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
-        harness = [_harness() / name for name in ("source.sv", "sink.sv", "probe.sv")]
+        harness = [_harness() / name for name in ("fg_source.sv", "fg_sink.sv", "fg_probe.sv")]
         sources: list[Any] = [*harness, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (

@@ -17,7 +17,7 @@ from framegate.hls.targets import Target
 from framegate.hls.tools import Tool
 
 # A family's own multiplier, in the place of the kernels'.
-MULTIPLIERS = {family: Path(__file__).parent / f"{family}_multiplier.sv" for family in ("ecp5", "xilinx")}
+MULTIPLIERS = {family: Path(__file__).parent / f"fg_multiplier_{family}.sv" for family in ("ecp5", "xilinx")}
 Progress = Callable[[str], None]
 
 DESIGN = "framegate"  # the module in rtl/ that is synthesized, or that the board top instantiates
@@ -142,7 +142,7 @@ class Flow:
 
 def own_multiplier(family: str, folder: Path) -> Path:
     """A family's multiplier in `folder`, under the name of the file that it replaces."""
-    return Path(shutil.copy(MULTIPLIERS[family], folder / "multiplier.sv"))
+    return Path(shutil.copy(MULTIPLIERS[family], folder / "fg_multiplier.sv"))
 
 
 def digest(words: Iterable[str], files: Iterable[Path]) -> str:

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pooling: the largest, or the sum, of TAPS consecutive beats, lane by lane. II = 1, latency 1.
+module fg_pool #(
+    parameter int  LANES    = 1,  // channels in one beat
+    parameter int  TAPS     = 4,  // beats that make one
+    parameter int  IN_BITS  = 4,  // bits of an input channel
+    parameter int  SIGNED   = 0,  // two's complement if 1
+    parameter int  OUT_BITS = 4,  // holds every result
+    parameter int  SUM      = 0,  // 1: the sum, not the largest
+    localparam int TAP      = TAPS > 1 ? $clog2(TAPS) : 1
+) (
+    input  logic                      clk,
+    input  logic                      rst,
+    input  logic                      in_valid,
+    output logic                      in_ready,
+    input  logic [LANES*IN_BITS-1:0]  in_data,
+    output logic                      out_valid,
+    input  logic                      out_ready,
+    output logic [LANES*OUT_BITS-1:0] out_data
+);
+    logic [TAP-1:0]            tap_q;
+    logic                      take, first, last, valid_q;
+    logic [LANES*OUT_BITS-1:0] pooled_d, pooled_q;
+
+    assign in_ready  = out_ready || !valid_q;
+    assign take      = in_valid && in_ready;
+    assign first     = tap_q == '0;
+    assign last      = tap_q == TAP'(TAPS - 1);
+    assign out_valid = valid_q;
+    assign out_data  = pooled_q;
+
+    genvar lane;
+    generate
+        for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
+            wire [IN_BITS-1:0]         value = in_data[lane*IN_BITS +: IN_BITS];
+            wire                       sign  = (SIGNED != 0) && value[IN_BITS-1];
+            wire signed [OUT_BITS:0]   wide  = $signed({sign, value});
+            wire [OUT_BITS-1:0]        kept  = pooled_q[lane*OUT_BITS +: OUT_BITS];
+            wire                       kept_sign = (SIGNED != 0) && kept[OUT_BITS-1];
+            wire signed [OUT_BITS:0]   old   = $signed({kept_sign, kept});
+            wire signed [OUT_BITS:0]   both  = SUM != 0 ? old + wide : wide > old ? wide : old;
+            assign pooled_d[lane*OUT_BITS +: OUT_BITS] = first ? wide[OUT_BITS-1:0] : both[OUT_BITS-1:0];
+        end
+    endgenerate
+
+    always_ff @(posedge clk) begin
+        if (take) pooled_q <= pooled_d;
+        if (take) tap_q <= last ? '0 : tap_q + 1'b1;
+        if (in_ready) valid_q <= in_valid && last;
+        if (rst) begin
+            tap_q   <= '0;
+            valid_q <= 1'b0;
+        end
+    end
+endmodule

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Test probe: writes "cycle word" for every beat that passes, and stops the run if a waiting beat is withdrawn or changed.
+module fg_probe #(
+    parameter int BITS = 8,
+    parameter     NAME = "stream",
+    parameter     FILE = "stream.txt"
+) (
+    input logic            clk,
+    input logic            rst,
+    input logic [63:0]     cycle,
+    input logic            close,  // flush and close the file
+    input logic            valid,
+    input logic            ready,
+    input logic [BITS-1:0] data
+);
+    integer          file;
+    logic            waits_q, open_q;
+    logic [BITS-1:0] offered_q;
+
+    initial begin
+        file   = $fopen(FILE, "w");
+        open_q = 1'b1;
+    end
+
+    always @(posedge clk) begin
+        if (open_q && !rst && valid && ready) $fwrite(file, "%0d %h\n", cycle, data);
+        if (open_q && close) begin
+            $fclose(file);
+            open_q <= 1'b0;
+        end
+        waits_q   <= valid && !ready && !rst;
+        offered_q <= data;
+        if (waits_q && !rst && !(valid && data == offered_q))
+            $fatal(1, "stream %0s: beat %h was withdrawn or changed while it waited, in cycle %0d", NAME, offered_q, cycle);
+    end
+endmodule
