@@ -46,7 +46,9 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
     """The text of the top module."""
     template = (_HLS / "top.sv.j2").read_text()
     last = dataflow.kernels[-1]
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     return environment.from_string(template).render(
         model=dataflow.model,
         classes=dataflow.classes,

@@ -38,7 +38,7 @@ module fg_loader #(
             if (last && final_memory) done_q <= 1'b1;
             if (last && !final_memory) begin
                 index_q <= index_q + 1'b1;
-                left_q  <= BEATS[32*(index_q + 1'b1) +: 32] - 1'b1;
+                left_q  <= BEATS[32*(32'(index_q) + 1) +: 32] - 1'b1;
             end
         end
         if (rst) begin

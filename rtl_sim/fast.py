@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-VERILATOR = ("-Wno-fatal", "-Wno-lint", "-O3", "-CFLAGS", "-O1")
+VERILATOR = ("-Wno-fatal", "-O3", "-CFLAGS", "-O1")
 
 
 def build(sources: Sequence[Path], folder: Path, log: Path) -> None:

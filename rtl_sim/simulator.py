@@ -21,6 +21,8 @@ from jinja2 import Environment, StrictUndefined
 
 Simulator = Literal["verilator", "icarus", "fast"]  # fast: Verilator with a clock in C++ instead of cocotb
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
+_HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
+HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 
@@ -78,10 +80,9 @@ class Bench:
     def build(self) -> None:
         """Compile. Raises UsageError for a missing tool, FramegateError if the module does not compile."""
         self.work.mkdir(parents=True, exist_ok=True)
-        (self.work / "bench.sv").write_text(self._render())
+        (self.work / "bench.sv").write_text(self.render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
-        harness = [_harness() / name for name in ("fg_source.sv", "fg_sink.sv", "fg_probe.sv")]
-        sources: list[Any] = [*harness, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
+        sources: list[Any] = [*HARNESS, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (
             _tools(self.simulator),
@@ -148,11 +149,14 @@ class Bench:
         yield from self.outputs
         yield from self.taps
 
-    def _render(self) -> str:
-        template = (_harness() / "bench.sv.j2").read_text()
+    def render(self) -> str:
+        """The text of module `bench`."""
+        template = (_HARNESS / "bench.sv.j2").read_text()
         inside = {tap.name for tap in self.taps}
         return (
-            Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+            Environment(
+                undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+            )
             .from_string(template)
             .render(
                 module=self.module,
@@ -175,10 +179,6 @@ class Recording:
 
     cycles: np.ndarray
     words: list[int]
-
-
-def _harness() -> Path:
-    return Path(str(files("framegate.rtl_sim").joinpath("harness")))
 
 
 def _write_hex(target: Path, words: Iterable[int]) -> None:

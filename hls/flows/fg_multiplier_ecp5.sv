@@ -16,9 +16,10 @@ module fg_multiplier #(
 );
     generate
         if (COUNT == 1 && A_BITS <= 18 && B_BITS <= 18) begin : g_one
-            wire signed [17:0] wide_a = $signed(a);
-            wire signed [17:0] wide_b = $signed(b);
+            wire signed [17:0] wide_a = 18'($signed(a));
+            wire signed [17:0] wide_b = 18'($signed(b));
             wire signed [35:0] p;
+            wire               unused = &{1'b0, p};  // its top bits may repeat the sign
             assign product = p[BITS-1:0];
 
             (* registered *)

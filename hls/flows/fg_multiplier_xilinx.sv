@@ -18,12 +18,13 @@ module fg_multiplier #(
     generate
         if (A_BITS <= 18 && B_BITS <= 27) begin : g_dsp
             wire [48*COUNT-1:0] p, cascade;
+            wire                unused = &{1'b0, p, cascade};  // sums on their way, the last one's cascade
             assign product = p[48*(COUNT-1) +: BITS];
 
             for (n = 0; n < COUNT; n = n + 1) begin : g_product
                 localparam int        LAST   = n == COUNT - 1 ? 1 : 0;
-                wire signed [17:0]    narrow = $signed(a[n*A_BITS +: A_BITS]);
-                wire signed [29:0]    wide   = $signed(b[n*B_BITS +: B_BITS]);
+                wire signed [17:0]    narrow = 18'($signed(a[n*A_BITS +: A_BITS]));
+                wire signed [29:0]    wide   = 30'($signed(b[n*B_BITS +: B_BITS]));
                 wire        [47:0]    below;
 
                 if (n == 0) begin : g_first

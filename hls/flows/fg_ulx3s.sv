@@ -20,7 +20,8 @@ module fg_ulx3s #(
     logic                   pixel_valid, pixel_ready, result_valid, result_ready;
     logic [PIXEL_BITS-1:0]  pixel_data;
     logic [RESULT_BITS-1:0] result_data;
-    logic [3:0]             reset_q = 4'b1111;
+    logic [3:0]             reset_q;
+    wire                    unused_feedback, unused_last;
 
     assign wifi_gpio0 = 1'b1;
 
@@ -31,11 +32,12 @@ module fg_ulx3s #(
         .CLKI_DIV(CLKI_DIV), .CLKFB_DIV(CLKFB_DIV), .FEEDBK_PATH("CLKOP"), .CLKOP_ENABLE("ENABLED"),
         .CLKOP_DIV(CLKOP_DIV), .CLKOP_CPHASE(CLKOP_DIV / 2 - 1), .CLKOP_FPHASE(0)
     ) u_pll (
-        .CLKI(clk_25mhz), .CLKFB(clk), .CLKOP(clk), .LOCK(locked), .RST(1'b0), .STDBY(1'b0), .CLKINTFB(),
+        .CLKI(clk_25mhz), .CLKFB(clk), .CLKOP(clk), .LOCK(locked), .RST(1'b0), .STDBY(1'b0), .CLKINTFB(unused_feedback),
         .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1), .PHASESTEP(1'b1), .PHASELOADREG(1'b1),
         .PLLWAKESYNC(1'b0), .ENCLKOP(1'b0)
     );
 
+    initial reset_q = 4'b1111;  // as the device starts
     always_ff @(posedge clk) reset_q <= {reset_q[2:0], reset_button || !locked};
 
     fg_serial_link #(
@@ -48,6 +50,6 @@ module fg_ulx3s #(
     framegate u_design (
         .clk(clk), .rst(design_rst), .clear(1'b0),  // the link resets the design when the host asks for it
         .s_axis_tvalid(pixel_valid), .s_axis_tready(pixel_ready), .s_axis_tdata(pixel_data),
-        .m_axis_tvalid(result_valid), .m_axis_tready(result_ready), .m_axis_tdata(result_data), .m_axis_tlast()
+        .m_axis_tvalid(result_valid), .m_axis_tready(result_ready), .m_axis_tdata(result_data), .m_axis_tlast(unused_last)
     );
 endmodule

@@ -37,10 +37,8 @@ module fg_add #(
             wire [RIGHT_BITS-1:0] right = right_data[lane*RIGHT_BITS +: RIGHT_BITS];
             wire left_sign  = (LEFT_SIGNED != 0) && left[LEFT_BITS-1];
             wire right_sign = (RIGHT_SIGNED != 0) && right[RIGHT_BITS-1];
-            wire signed [OUT_BITS:0] left_wide  = $signed({left_sign, left});
-            wire signed [OUT_BITS:0] right_wide = $signed({right_sign, right});
-            wire signed [OUT_BITS:0] sum        = left_wide + right_wide;
-            assign sum_d[lane*OUT_BITS +: OUT_BITS] = sum[OUT_BITS-1:0];
+            assign sum_d[lane*OUT_BITS +: OUT_BITS] =
+                OUT_BITS'($signed({left_sign, left})) + OUT_BITS'($signed({right_sign, right}));
         end
     endgenerate
 

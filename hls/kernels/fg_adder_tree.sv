@@ -19,6 +19,9 @@ module fg_adder_tree #(
 
     genvar n, s;
     generate
+        if (LEVELS == 0) begin : g_none
+            wire unused = &{1'b0, clk, move};
+        end
         for (n = 0; n < LEVELS; n = n + 1) begin : g_level
             localparam int FIELDS = (COUNT + (4 << 2*n) - 1) >> (2*n + 2);
             logic [FIELDS*BITS-1:0] sum_q;

@@ -43,10 +43,8 @@ module fg_concat #(
             wire [RIGHT_BITS-1:0] right = right_data[lane*RIGHT_BITS +: RIGHT_BITS];
             wire left_sign  = (LEFT_SIGNED != 0) && left[LEFT_BITS-1];
             wire right_sign = (RIGHT_SIGNED != 0) && right[RIGHT_BITS-1];
-            wire signed [OUT_BITS:0] left_value  = $signed({left_sign, left});
-            wire signed [OUT_BITS:0] right_value = $signed({right_sign, right});
-            assign left_wide[lane*OUT_BITS +: OUT_BITS]  = left_value[OUT_BITS-1:0];
-            assign right_wide[lane*OUT_BITS +: OUT_BITS] = right_value[OUT_BITS-1:0];
+            assign left_wide[lane*OUT_BITS +: OUT_BITS]  = OUT_BITS'($signed({left_sign, left}));
+            assign right_wide[lane*OUT_BITS +: OUT_BITS] = OUT_BITS'($signed({right_sign, right}));
         end
     endgenerate
 

@@ -49,9 +49,8 @@ module fg_decide #(
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
             wire [IN_BITS-1:0] bits = in_data[lane*IN_BITS +: IN_BITS];
             wire               sign = (SIGNED != 0) && bits[IN_BITS-1];
-            wire signed [32:0] wide = $signed({sign, bits});
             assign value[WIDE*lane +: WIDE] = {sign, bits};
-            assign beat[32*lane +: 32]      = wide[31:0];
+            assign beat[32*lane +: 32]      = 32'($signed({sign, bits}));
         end
     endgenerate
 
@@ -69,10 +68,9 @@ module fg_decide #(
 
     always_ff @(posedge clk) begin
         if (take) begin
-            if (LANES == CLASSES) logits_q <= beat;
-            else logits_q <= {beat, logits_q[32*CLASSES-1 : 32*(LANES % CLASSES)]};
-            best_q  <= best_d;
-            class_q <= class_d;
+            logits_q <= (32*CLASSES)'({beat, logits_q} >> 32*LANES);
+            best_q   <= best_d;
+            class_q  <= class_d;
         end
     end
 
@@ -101,14 +99,9 @@ module fg_decide #(
             integer k;
             always_comb begin
                 for (k = 0; k < LANES; k = k + 1)
-                    raised[k] = $signed(beat[32*k +: 32]) >= $signed(limits[SCORE*k +: SCORE]);
+                    raised[k] = SCORE'($signed(beat[32*k +: 32])) >= $signed(limits[SCORE*k +: SCORE]);
             end
-            always_ff @(posedge clk) begin
-                if (take) begin
-                    if (LANES == CLASSES) raised_q <= raised;
-                    else raised_q <= {raised, raised_q[CLASSES-1 : LANES % CLASSES]};
-                end
-            end
+            always_ff @(posedge clk) if (take) raised_q <= CLASSES'({raised, raised_q} >> LANES);
             if (FLAGS > 0) begin : g_flags
                 assign out_data[32*CLASSES +: 32*FLAGS] = (32*FLAGS)'(raised_q);
             end

@@ -85,6 +85,7 @@ module fg_depthwise #(
                 wire signed [IN_BITS:0]       factor = {x_sign, x};
                 wire signed [WEIGHT_BITS-1:0] weight = word_out_q[(t*PE + p)*WEIGHT_BITS +: WEIGHT_BITS];
                 wire signed [PRODUCT-1:0]     single;
+                wire                          unused = &{1'b0, single};  // its top bits may repeat the sign
 
                 if (IN_LUTS != 0) begin : g_luts
                     fg_lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (

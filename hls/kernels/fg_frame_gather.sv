@@ -23,7 +23,8 @@ module fg_frame_gather #(
     localparam int LAST   = (OUTPUTS - 1) * STRIDE + LOOKAHEAD,  // frame time of the last output frame
     localparam int SLOTS  = FRAMES > LAST + 1 ? FRAMES : LAST + 1,  // frame times of a clip
     localparam int DEPTH  = (KEPT * PIXELS + 2) * BEATS,
-    localparam int ADDR   = $clog2(DEPTH + 1),
+    localparam int ADDR   = $clog2(DEPTH + 1),  // holds DEPTH as well
+    localparam int PLACE  = $clog2(DEPTH),      // an address of the memory
     localparam int BEAT   = BEATS > 1 ? $clog2(BEATS) : 1,
     localparam int PIXEL  = PIXELS > 1 ? $clog2(PIXELS) : 1,
     localparam int SLOT   = $clog2((SLOTS > KEPT ? SLOTS : KEPT) + 1),
@@ -84,6 +85,7 @@ module fg_frame_gather #(
     logic             valid_q, out_valid_q, alive, alive_q, out_alive_q;
     logic [15:0]      first, count, delay;  // of the present tap
 
+    wire unused = &{1'b0, first, delay};  // 16 bits are more than there are beats and frames
     assign first     = FIRST[16*tap_q +: 16];
     assign count     = COUNT[16*tap_q +: 16];
     assign delay     = DELAY[16*tap_q +: 16];
@@ -134,16 +136,16 @@ module fg_frame_gather #(
 
     // ------------------------------------------------------------------------------------------------- output
     logic signed [ADDR+1:0] place, behind;
-    logic [ADDR-1:0]        address;
+    logic [PLACE-1:0]       address;
     logic [BITS-1:0]        data_q, out_q;  // a block RAM is slow: a register is all that stands behind it
 
     assign behind  = $signed((ADDR+2)'(32'(delay) * PIXELS * BEATS));
     assign place   = $signed((ADDR+2)'(read_q)) + $signed((ADDR+2)'(first)) + $signed((ADDR+2)'(beat_q)) - behind;
-    assign address = ADDR'(place < 0 ? place + $signed((ADDR+2)'(DEPTH)) : place);
+    assign address = PLACE'(place < 0 ? place + $signed((ADDR+2)'(DEPTH)) : place);
 
-    fg_ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
+    fg_ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(PLACE), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
         .clk(clk),
-        .write(take), .write_address(write_q + ADDR'(part_q)), .write_data(in_data),
+        .write(take), .write_address(PLACE'(write_q + ADDR'(part_q))), .write_data(in_data),
         .read(room), .read_address(address), .read_data(data_q)
     );
 

@@ -12,7 +12,6 @@ module fg_lut_product #(
 );
     localparam int BITS = A_BITS + B_BITS;
     localparam int HALF = B_BITS / 2;
-    localparam logic signed [A_BITS-1:0] NOTHING = 0;
 
     logic signed [A_BITS-1:0] a_q;
     logic signed [B_BITS-1:0] b_q;
@@ -22,17 +21,19 @@ module fg_lut_product #(
         if (B_BITS == 2 && A_BITS > 3) begin : g_ternary
             // One of 0, a, ~a, ~2a: four inputs per bit; then the 1 that makes of ~ a minus. (Of smaller factors a bit of the
             // product is a LUT.)
-            wire signed [A_BITS:0] once  = a_q;
+            wire signed [A_BITS:0] once  = (A_BITS+1)'(a_q);
             wire signed [A_BITS:0] twice = {a_q, 1'b0};
             wire signed [A_BITS:0] size  = b_q[0] ? once : b_q[1] ? twice : '0;
             wire signed [A_BITS:0] ones  = size ^ {(A_BITS+1){b_q[1]}};
             assign sum = BITS'(ones) + BITS'($signed({1'b0, b_q[1]}));
         end else begin : g_rows
+            localparam logic signed [A_BITS+1:0] NOTHING = '0;
+            wire signed [A_BITS+1:0]  once = (A_BITS+2)'(a_q);
             logic signed [A_BITS+1:0] low, high;  // half of the bits of b each; the top one counts negative
 
-            assign low  = (b_q[0] ? a_q : NOTHING) + (HALF > 1 && b_q[1 % B_BITS] ? a_q <<< 1 : NOTHING);
-            assign high = (B_BITS - HALF > 1 && b_q[HALF] ? a_q : NOTHING)
-                        - (b_q[B_BITS-1] ? a_q <<< (B_BITS - HALF - 1) : NOTHING);
+            assign low  = (b_q[0] ? once : NOTHING) + (HALF > 1 && b_q[1 % B_BITS] ? once <<< 1 : NOTHING);
+            assign high = (B_BITS - HALF > 1 && b_q[HALF] ? once : NOTHING)
+                        - (b_q[B_BITS-1] ? once <<< (B_BITS - HALF - 1) : NOTHING);
             assign sum  = BITS'(low) + (BITS'(high) <<< HALF);
         end
     endgenerate

@@ -160,6 +160,7 @@ module fg_matvec #(
                 localparam int LANE  = s*ADDED;
                 localparam int COUNT = SIMD - LANE < ADDED ? SIMD - LANE : ADDED;
                 wire signed [JOINT+IN_BITS+COUNT-1:0] product;
+                wire unused = &{1'b0, product};  // its top bits may repeat the sign
 
                 if (IN_LUTS != 0) begin : g_luts
                     fg_lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT)) u_product (
@@ -198,6 +199,7 @@ module fg_matvec #(
                     // A sum below zero has borrowed one from the field above.
                     wire                    borrowed = p > 0 && sums[s*WORD + (p > 0 ? p*FIELD - 1 : 0)];
                     wire signed [FIELD-1:0] own = field + FIELD'(borrowed);
+                    wire                    unused = &{1'b0, own};  // its top bits may repeat the sign
                     always_ff @(posedge clk) if (move) split_q[s*OUT_BITS +: OUT_BITS] <= OUT_BITS'(own);
                 end
 

@@ -38,10 +38,8 @@ module fg_mean #(
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
             wire [IN_BITS-1:0]  value = in_data[lane*IN_BITS +: IN_BITS];
             wire                sign  = (SIGNED != 0) && value[IN_BITS-1];
-            wire signed [IN_BITS:0] extended = {sign, value};
-            wire signed [OUT_BITS:0] wide = extended;
             wire [OUT_BITS-1:0] old = first ? '0 : stored[lane*OUT_BITS +: OUT_BITS];
-            assign sum[lane*OUT_BITS +: OUT_BITS] = old + wide[OUT_BITS-1:0];
+            assign sum[lane*OUT_BITS +: OUT_BITS] = old + OUT_BITS'($signed({sign, value}));
         end
     endgenerate
 

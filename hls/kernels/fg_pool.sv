@@ -34,12 +34,13 @@ module fg_pool #(
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
             wire [IN_BITS-1:0]         value = in_data[lane*IN_BITS +: IN_BITS];
             wire                       sign  = (SIGNED != 0) && value[IN_BITS-1];
-            wire signed [OUT_BITS:0]   wide  = $signed({sign, value});
+            wire signed [OUT_BITS:0]   wide  = (OUT_BITS+1)'($signed({sign, value}));
             wire [OUT_BITS-1:0]        kept  = pooled_q[lane*OUT_BITS +: OUT_BITS];
             wire                       kept_sign = (SIGNED != 0) && kept[OUT_BITS-1];
             wire signed [OUT_BITS:0]   old   = $signed({kept_sign, kept});
-            wire signed [OUT_BITS:0]   both  = SUM != 0 ? old + wide : wide > old ? wide : old;
-            assign pooled_d[lane*OUT_BITS +: OUT_BITS] = first ? wide[OUT_BITS-1:0] : both[OUT_BITS-1:0];
+            wire [OUT_BITS-1:0]        new_one = OUT_BITS'(wide);
+            wire [OUT_BITS-1:0]        both  = SUM != 0 ? kept + new_one : wide > old ? new_one : kept;
+            assign pooled_d[lane*OUT_BITS +: OUT_BITS] = first ? new_one : both;
         end
     endgenerate
 

@@ -22,8 +22,6 @@ module fg_rom #(
     input  logic            load,       // a beat is there
     input  logic [31:0]     load_data
 );
-    logic [BANKS*BITS-1:0] read_q;
-
     genvar bank;
     generate
         if (ULTRA != 0) begin : g_ultra
@@ -32,7 +30,7 @@ module fg_rom #(
             logic [32*BEATS-1:0] beats_q;  // of the present word, the last at the top
             logic [BEAT-1:0]     beat_q;
             logic [ADDR-1:0]     to_q;
-            wire [32*BEATS-1:0]  beats = BEATS > 1 ? {load_data, beats_q[32*BEATS-1 : BEATS > 1 ? 32 : 0]} : load_data;
+            wire [32*BEATS-1:0]  beats = (32*BEATS)'({load_data, beats_q} >> 32);
             wire                 last  = beat_q == BEAT'(BEATS - 1);
             wire [BITS-1:0]      read;
 
@@ -61,8 +59,12 @@ module fg_rom #(
                 assign word = read;
             end
         end else begin : g_banks
+            logic [BANKS*BITS-1:0] read_q;
+            wire                   unused = &{1'b0, load_rst, load, load_data};
+
             for (bank = 0; bank < BANKS; bank = bank + 1) begin : g_bank
                 localparam int         HELD  = WORDS - bank*BANK < BANK ? WORDS - bank*BANK : BANK;
+                localparam int         INDEX = HELD > 1 ? $clog2(HELD) : 1;  // bits
                 localparam logic [7:0] DIGIT = 8'(48 + bank);  // ASCII
 
                 if (BLOCK != 0) begin : g_rom
@@ -72,7 +74,7 @@ module fg_rom #(
                 end
                 initial $readmemh({IMAGE, DIGIT, ".hex"}, g_rom.memory);
 
-                always_ff @(posedge clk) if (move) read_q[bank*BITS +: BITS] <= g_rom.memory[address[LOW-1:0]];
+                always_ff @(posedge clk) if (move) read_q[bank*BITS +: BITS] <= g_rom.memory[address[INDEX-1:0]];
             end
 
             if (BANKS > 1) begin : g_several

@@ -45,7 +45,7 @@ module fg_shift #(
 
     always_ff @(posedge clk) begin
         if (room) begin
-            valid_q      <= move && slot_q >= SLOT'(LOOKAHEAD);
+            valid_q      <= move && int'(slot_q) >= LOOKAHEAD;
             late_valid_q <= valid_q;
             out_valid_q  <= late_valid_q;
         end
@@ -82,8 +82,8 @@ module fg_shift #(
             localparam int LATE   = int'(DELAY[16*g +: 16]);
             localparam int DEPTH  = LATE * FRAME;
             localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
-            wire mine   = beat_q >= BEAT'(FROM) && beat_q <= BEAT'(TO);
-            wire alive  = 32'(slot_q) >= LATE && (ENDLESS != 0 || 32'(slot_q) < FRAMES + LATE);
+            wire mine   = int'(beat_q) >= FROM && int'(beat_q) <= TO;
+            wire alive  = int'(slot_q) >= LATE && (ENDLESS != 0 || int'(slot_q) < FRAMES + LATE);
 
             always_ff @(posedge clk) if (room) pick_q[g] <= mine && alive;
 

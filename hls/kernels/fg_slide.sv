@@ -128,8 +128,8 @@ module fg_slide #(
                     : first_free_q ? FREE_FIRST : FREE_WHOLE;
 
     always_ff @(posedge clk) begin
-        margin_q <= margin_q - (issue ? need : '0) + $signed({1'b0, take});
-        room_q   <= room_q + (issue ? free : '0) - $signed({1'b0, take});
+        margin_q <= margin_q - (issue ? need : '0) + COUNTBITS'(take);
+        room_q   <= room_q + (issue ? free : '0) - COUNTBITS'(take);
         if (end_step) begin
             whole_q      <= last_step_q ? WHOLE > 0 : whole_q && step_q != STEPBITS'(WHOLE - 1);
             rest_q       <= last_step_q ? WHOLE == 0 : whole_q && step_q == STEPBITS'(WHOLE - 1);

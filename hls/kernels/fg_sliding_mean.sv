@@ -49,10 +49,10 @@ module fg_sliding_mean #(
             wire [IN_BITS-1:0] gone  = oldest[lane*IN_BITS +: IN_BITS];
             wire value_sign = (SIGNED != 0) && value[IN_BITS-1];
             wire gone_sign  = (SIGNED != 0) && gone[IN_BITS-1];
-            wire signed [OUT_BITS:0] plus  = $signed({value_sign, value});
-            wire signed [OUT_BITS:0] minus = $signed({gone_sign, gone});
+            wire [OUT_BITS-1:0] plus  = OUT_BITS'($signed({value_sign, value}));
+            wire [OUT_BITS-1:0] minus = OUT_BITS'($signed({gone_sign, gone}));
             assign sum[lane*OUT_BITS +: OUT_BITS] = (begun_q ? stored[lane*OUT_BITS +: OUT_BITS] : '0)
-                + plus[OUT_BITS-1:0] - (full_q ? minus[OUT_BITS-1:0] : '0);
+                + plus - (full_q ? minus : '0);
         end
     endgenerate
 

@@ -46,6 +46,7 @@ module fg_threshold #(
     logic [LANES*IN_BITS-1:0]  value  [0:OUT_BITS];
     logic [LANES*OUT_BITS-1:0] prefix [0:OUT_BITS];  // OUT_BITS per lane, low bits used
     logic [LANES*OUT_BITS-1:0] ahead  [0:OUT_BITS];  // the same without the last bit, which is known later in a cycle
+    wire                       unused_ahead = &{1'b0, ahead[OUT_BITS]};  // nor is what stands before a level in block RAM
     logic [LANES*OUT_BITS-1:0] out_q;
 
     assign move      = out_ready || !valid_q[STAGES-1];
@@ -70,6 +71,9 @@ module fg_threshold #(
 
     genvar n, lane;
     generate
+        if (ULTRA == 0 || SLOW == 0) begin : g_not_loaded
+            wire unused = &{1'b0, load_rst, load, load_data};
+        end
         for (n = 0; n < OUT_BITS; n = n + 1) begin : g_level
             localparam int DEPTH  = BEATS << n;
             localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
@@ -128,17 +132,17 @@ module fg_threshold #(
             end
 
             if (BLOCK != 0) begin : g_slow
-                logic [BEAT-1:0]           beat_q;
+                logic [BEAT-1:0]           read_beat_q;
                 logic [LANES*IN_BITS-1:0]  value_q;
                 logic [LANES*OUT_BITS-1:0] prefix_q;
                 always_ff @(posedge clk) begin
                     if (move) begin
-                        beat_q   <= beat[n];
-                        value_q  <= value[n];
-                        prefix_q <= prefix[n];
-                        beat_n   <= beat_q;
-                        value_n  <= value_q;
-                        prefix_n <= prefix_q;
+                        read_beat_q <= beat[n];
+                        value_q     <= value[n];
+                        prefix_q    <= prefix[n];
+                        beat_n      <= read_beat_q;
+                        value_n     <= value_q;
+                        prefix_n    <= prefix_q;
                     end
                 end
             end else begin : g_fast
@@ -152,13 +156,13 @@ module fg_threshold #(
             end
 
             for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
-                wire [OUT_BITS-1:0] known = prefix[n][lane*OUT_BITS +: OUT_BITS];
-                wire [OUT_BITS-1:0] early = ahead[n][lane*OUT_BITS +: OUT_BITS];
                 logic [LANES*T-1:0] word_q;
                 logic [T-1:0]       limit;
+                wire                unused = &{1'b0, word_q};  // the other lanes' thresholds
 
                 if (BLOCK != 0 || AFTER != 0) begin : g_word
-                    wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(known));
+                    wire [OUT_BITS-1:0] known = prefix[n][lane*OUT_BITS +: OUT_BITS];
+                    wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | 32'(known));
                     if (LOADED != 0) begin : g_loaded
                         assign word_q = g_ultra.words;
                     end else begin : g_read
@@ -172,15 +176,16 @@ module fg_threshold #(
                         always_ff @(posedge clk) begin
                             if (move) begin
                                 lower <= g_rom.memory[word];
-                                upper <= g_rom.memory[word | 1'b1];
+                                upper <= g_rom.memory[word | ADDR'(1)];
                             end
                         end
                     end else begin : g_now
-                        wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
+                        wire [OUT_BITS-1:0] early = ahead[n][lane*OUT_BITS +: OUT_BITS];
+                        wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
                         assign lower = g_rom.memory[word];
-                        assign upper = g_rom.memory[word | 1'b1];
+                        assign upper = g_rom.memory[word | ADDR'(1)];
                     end
-                    always_ff @(posedge clk) if (move) word_q <= known[0] ? upper : lower;
+                    always_ff @(posedge clk) if (move) word_q <= prefix[n][lane*OUT_BITS] ? upper : lower;
                 end
 
                 if (BLOCK != 0) begin : g_slow

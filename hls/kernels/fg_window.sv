@@ -24,7 +24,8 @@ module fg_window #(
     localparam int BEAT_BITS  = LANES * BITS,
     localparam int ROW        = WIDTH * BEATS,     // beats of an input row
     localparam int DEPTH      = ROWS * ROW,
-    localparam int ADDR       = $clog2(DEPTH + 1),
+    localparam int ADDR       = $clog2(DEPTH + 1),            // holds DEPTH as well
+    localparam int PLACE      = DEPTH > 1 ? $clog2(DEPTH) : 1,  // an address of the memory
     localparam int STEP       = DEPTHWISE != 0 ? BEATS : 1,  // to the next beat that is sent
     localparam int BURST      = KERNEL_W * BEATS / STEP,     // beats sent of one kernel row
     // Signed differences of pixel counts, and signed coordinates (columns in beats).
@@ -83,13 +84,12 @@ module fg_window #(
     logic [OUTBITS-1:0]   column_q;
     logic [LINEBITS-1:0]  line_q;
     logic                 last_beat_q, last_tap_q, last_repeat_q, last_column_q, last_line_q;
-    logic                 end_tap, end_repeat, end_column, end_line;
+    logic                 end_tap, end_repeat, end_column;
     logic                 move, issue, valid_q, late_valid_q, out_valid_q, outside_q, late_outside_q;
 
     assign end_tap    = last_beat_q && last_tap_q;
     assign end_repeat = last_beat_q && last_tap_q && last_repeat_q;
     assign end_column = end_repeat && last_column_q;
-    assign end_line   = end_repeat && last_column_q && last_line_q;
     assign move       = out_ready || !out_valid_q;
     assign issue      = move && enough;
 
@@ -205,8 +205,8 @@ module fg_window #(
                     : first_free_q   ? FREE_FIRST : FREE_LINE;
 
     always_ff @(posedge clk) begin
-        margin_q <= margin_q - (issue ? need : '0) + $signed({1'b0, pixel_in});
-        room_q   <= room_q + (issue ? free : '0) - $signed({1'b0, pixel_in});
+        margin_q <= margin_q - (issue ? need : '0) + PIXELS'(pixel_in);
+        room_q   <= room_q + (issue ? free : '0) - PIXELS'(pixel_in);
         if (issue && end_repeat) begin
             whole_column_q <= last_column_q ? COLUMNS > 0 : whole_column_q && column_q != OUTBITS'(COLUMNS - 1);
             rest_column_q  <= last_column_q ? COLUMNS == 0 : whole_column_q && column_q == OUTBITS'(COLUMNS - 1);
@@ -235,13 +235,14 @@ module fg_window #(
     localparam int NEXT_LINE  = (STRIDE_H % ROWS) * ROW;
     localparam int NEXT_FRAME = ((HEIGHT - (OUT_HEIGHT - 1) * STRIDE_H + ROWS * OUT_HEIGHT * STRIDE_H) % ROWS) * ROW;
     localparam int NEXT_ROW   = ROWS > 1 ? ROW : 0;
-    logic [ADDR-1:0] first_q, row_q, next_line, next_frame, first_d, row_d, address;  // of the window's first, of the present row
+    logic [ADDR-1:0] first_q, row_q, next_line, next_frame, first_d, row_d;  // of the window's first, of the present row
+    logic [PLACE-1:0] address;
 
     assign next_line  = first_q >= ADDR'(DEPTH - NEXT_LINE) ? first_q - ADDR'(DEPTH - NEXT_LINE) : first_q + ADDR'(NEXT_LINE);
     assign next_frame = first_q >= ADDR'(DEPTH - NEXT_FRAME) ? first_q - ADDR'(DEPTH - NEXT_FRAME) : first_q + ADDR'(NEXT_FRAME);
     assign first_d    = last_line_q ? next_frame : next_line;
     assign row_d      = row_q >= ADDR'(DEPTH - NEXT_ROW) ? row_q - ADDR'(DEPTH - NEXT_ROW) : row_q + ADDR'(NEXT_ROW);
-    assign address    = row_q + ADDR'(x_q);
+    assign address    = PLACE'(row_q + ADDR'(x_q));
 
     always_ff @(posedge clk) begin
         if (issue && end_column) first_q <= first_d;
@@ -256,9 +257,9 @@ module fg_window #(
     // A block RAM is slow: a register is all that stands behind it, then the padding is chosen.
     logic [BEAT_BITS-1:0] data_q, late_q, out_q;
 
-    fg_ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
+    fg_ram #(.BITS(BEAT_BITS), .DEPTH(DEPTH), .ADDR(PLACE), .SLICE(SLICE), .ULTRA(ULTRA)) u_ram (
         .clk(clk),
-        .write(take), .write_address(write_q), .write_data(in_data),
+        .write(take), .write_address(PLACE'(write_q)), .write_data(in_data),
         .read(move), .read_address(address), .read_data(data_q)
     );
 

@@ -3,7 +3,8 @@
 module fg_sink #(
     parameter int BEATS   = 1,
     parameter int PERIOD  = 1,
-    parameter     ACCEPTS = "accepts.hex"
+    parameter     ACCEPTS = "accepts.hex",
+    localparam int TURN   = PERIOD > 1 ? $clog2(PERIOD) : 1
 ) (
     input  logic        clk,
     input  logic        rst,
@@ -17,7 +18,7 @@ module fg_sink #(
 
     logic [31:0] taken_q;
 
-    assign ready    = !rst && accepts[cycle % PERIOD];
+    assign ready    = !rst && accepts[TURN'(cycle % 64'(PERIOD))];
     assign finished = taken_q >= BEATS;
 
     always_ff @(posedge clk) begin
