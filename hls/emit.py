@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
 _HLS = Path(str(files("framegate.hls")))
+STREAM_CHECK = _HLS / "kernels" / "fg_stream_check.sv"  # in every simulation, nothing in a netlist
 LOAD = f"{TOP}_load.hex"  # what fills the memories that start empty, a 32-bit beat per line
 
 
@@ -121,8 +122,9 @@ def kernel_file(kernel: Kernel) -> str:
 
 
 def hardware(kernel: Kernel) -> list[Path]:
-    """The SystemVerilog of a kernel and of the modules that it is made of."""
-    return [_HLS / "kernels" / f"{stem}.sv" for stem in (f"fg_{kernel_file(kernel)}", *kernel.PARTS)]
+    """The SystemVerilog of a kernel and of the modules that it is made of, with the one that checks its streams."""
+    stems = (f"fg_{kernel_file(kernel)}", *kernel.PARTS, STREAM_CHECK.stem)
+    return [_HLS / "kernels" / f"{stem}.sv" for stem in stems]
 
 
 def image_name(kernel: Kernel, memory: Memory) -> str:

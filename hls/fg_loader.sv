@@ -49,4 +49,10 @@ module fg_loader #(
             load_q   <= '0;
         end
     end
+
+`ifndef SYNTHESIS
+    integer n;
+    initial for (n = 0; n < MEMORIES; n = n + 1) if (BEATS[32*n +: 32] == '0)
+        $fatal(1, "%m: BEATS=%h must be at least 1 for each of MEMORIES=%0d", BEATS, MEMORIES);
+`endif
 endmodule

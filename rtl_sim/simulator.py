@@ -15,6 +15,7 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.tools import require_simulator
 from framegate.rtl_sim import fast
 from jinja2 import Environment, StrictUndefined
@@ -82,7 +83,8 @@ class Bench:
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / "bench.sv").write_text(self.render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
-        sources: list[Any] = [*HARNESS, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
+        modules = {path.name: path for path in (*HARNESS, STREAM_CHECK, *sorted(self.rtl.glob("*.sv")))}
+        sources: list[Any] = [*modules.values(), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (
             _tools(self.simulator),
@@ -218,7 +220,7 @@ def _reason(log: Path) -> str:
     for pattern in (
         r"^.*(stream \S+: beat .*)$",
         r"^.*(beats are missing after \d+ cycles)",
-        r"^.*((?:%Error|FATAL|error:).*)$",
+        r"^.*((?:%Fatal|%Error|FATAL|error:).*)$",
     ):
         if found := re.search(pattern, text, flags=re.MULTILINE):
             return found.group(1).strip()

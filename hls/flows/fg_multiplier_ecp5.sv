@@ -45,4 +45,9 @@ module fg_multiplier #(
             );
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (A_BITS < 1 || B_BITS < 1 || COUNT < 1)
+        $fatal(1, "%m: A_BITS=%0d, B_BITS=%0d and COUNT=%0d must be at least 1", A_BITS, B_BITS, COUNT);
+`endif
 endmodule

@@ -76,4 +76,9 @@ module fg_serial_link #(
             answer_valid_q <= 1'b0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if ((PIXEL_BITS != 8 && PIXEL_BITS != 24) || RESULT_BITS < 40)
+        $fatal(1, "%m: PIXEL_BITS=%0d must be 8 or 24, RESULT_BITS=%0d at least 40", PIXEL_BITS, RESULT_BITS);
+`endif
 endmodule

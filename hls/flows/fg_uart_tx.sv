@@ -37,4 +37,9 @@ module fg_uart_tx #(
             phase_q <= '0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (CLOCK_KHZ < 4 * BAUD_KHZ)
+        $fatal(1, "%m: CLOCK_KHZ=%0d must be at least four times BAUD_KHZ=%0d", CLOCK_KHZ, BAUD_KHZ);
+`endif
 endmodule

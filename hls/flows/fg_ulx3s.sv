@@ -52,4 +52,9 @@ module fg_ulx3s #(
         .s_axis_tvalid(pixel_valid), .s_axis_tready(pixel_ready), .s_axis_tdata(pixel_data),
         .m_axis_tvalid(result_valid), .m_axis_tready(result_ready), .m_axis_tdata(result_data), .m_axis_tlast(unused_last)
     );
+
+`ifndef SYNTHESIS
+    initial if (CLOCK_MHZ < 5 || CLOCK_MHZ > 200 || CLOCK_MHZ % 5 != 0)
+        $fatal(1, "%m: CLOCK_MHZ=%0d must be a multiple of 5 from 5 to 200", CLOCK_MHZ);
+`endif
 endmodule

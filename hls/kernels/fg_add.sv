@@ -49,4 +49,14 @@ module fg_add #(
         end
         if (rst) valid_q <= 1'b0;
     end
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || LEFT_BITS < 1 || RIGHT_BITS < 1 || OUT_BITS < 1)
+        $fatal(1, "%m: LANES=%0d, LEFT_BITS=%0d, RIGHT_BITS=%0d and OUT_BITS=%0d must be at least 1",
+               LANES, LEFT_BITS, RIGHT_BITS, OUT_BITS);
+    fg_stream_check #(.BITS(LANES*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(1'b1)
+    );
+`endif
 endmodule

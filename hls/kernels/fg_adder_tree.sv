@@ -38,4 +38,9 @@ module fg_adder_tree #(
             assign level[n+1] = (4*COUNT*BITS)'(sum_q);
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (COUNT < 1 || BITS < 1 || LEVELS < 0 || 1 << 2*LEVELS >= 4*COUNT)
+        $fatal(1, "%m: LEVELS=%0d must be no more than add COUNT=%0d fields up, BITS=%0d at least 1", LEVELS, COUNT, BITS);
+`endif
 endmodule

@@ -59,4 +59,14 @@ module fg_concat #(
             beat_q  <= '0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || LEFT_BITS < 1 || RIGHT_BITS < 1 || LEFT_BEATS < 1 || RIGHT_BEATS < 1)
+        $fatal(1, "%m: LANES=%0d, LEFT_BITS=%0d, RIGHT_BITS=%0d, LEFT_BEATS=%0d and RIGHT_BEATS=%0d must be at least 1",
+               LANES, LEFT_BITS, RIGHT_BITS, LEFT_BEATS, RIGHT_BEATS);
+    fg_stream_check #(.BITS(LANES*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(beat_q) < BEATS)
+    );
+`endif
 endmodule

@@ -135,4 +135,18 @@ module fg_decide #(
             assign alarm = 1'b0;
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || CLASSES < 1 || CLASSES % LANES != 0 || CLASSES > 127)
+        $fatal(1, "%m: LANES=%0d must divide CLASSES=%0d, of which there are 1 to 127", LANES, CLASSES);
+    initial if (IN_BITS < 1 || IN_BITS > (SIGNED != 0 ? 32 : 31))
+        $fatal(1, "%m: IN_BITS=%0d must be 1 to 31, or 32 if SIGNED=%0d", IN_BITS, SIGNED);
+    initial if (POSITIVE >= CLASSES || (POSITIVE >= 0 && INDEPENDENT == 0 && CLASSES < 2))
+        $fatal(1, "%m: POSITIVE=%0d must be one of CLASSES=%0d, of two or more unless they are INDEPENDENT=%0d",
+               POSITIVE, CLASSES, INDEPENDENT);
+    fg_stream_check #(.BITS(OUT)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(beat_q) < BEATS)
+    );
+`endif
 endmodule

@@ -115,4 +115,15 @@ module fg_depthwise #(
             assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (PE < 1 || AT_ONCE < 1 || STEPS < 1 || BLOCKS < 1)
+        $fatal(1, "%m: PE=%0d, AT_ONCE=%0d, STEPS=%0d and BLOCKS=%0d must be at least 1", PE, AT_ONCE, STEPS, BLOCKS);
+    initial if (WEIGHT_BITS < 2 || (IN_LUTS != 0 && WEIGHT_BITS > 4))
+        $fatal(1, "%m: WEIGHT_BITS=%0d must be at least 2, and at most 4 if IN_LUTS=%0d", WEIGHT_BITS, IN_LUTS);
+    fg_stream_check #(.BITS(PE*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(step_q) < STEPS && int'(word_q) < WORDS)
+    );
+`endif
 endmodule

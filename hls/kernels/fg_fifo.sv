@@ -75,4 +75,13 @@ module fg_fifo #(
             valid_q      <= 1'b0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1 || DEPTH < 1 || SLICE < 1)
+        $fatal(1, "%m: BITS=%0d, DEPTH=%0d and SLICE=%0d must be at least 1", BITS, DEPTH, SLICE);
+    fg_stream_check #(.BITS(BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(held_q) <= DEPTH && stored_q <= held_q && full_q == (int'(held_q) == DEPTH) && any_q == (stored_q != '0))
+    );
+`endif
 endmodule

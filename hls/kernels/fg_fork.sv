@@ -31,4 +31,15 @@ module fg_fork #(
             right_done_q <= 1'b0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1)
+        $fatal(1, "%m: BITS=%0d must be at least 1", BITS);
+    fg_stream_check #(.BITS(BITS), .NAME("left")) u_left_check (
+        .clk(clk), .rst(rst), .valid(left_valid), .ready(left_ready), .data(left_data), .in_range(1'b1)
+    );
+    fg_stream_check #(.BITS(BITS), .NAME("right")) u_right_check (
+        .clk(clk), .rst(rst), .valid(right_valid), .ready(right_ready), .data(right_data), .in_range(1'b1)
+    );
+`endif
 endmodule

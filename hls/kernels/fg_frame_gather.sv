@@ -165,4 +165,17 @@ module fg_frame_gather #(
 
     assign out_valid = out_valid_q;
     assign out_data  = out_alive_q ? out_q : '0;
+
+`ifndef SYNTHESIS
+    initial if (BEATS < 1 || PIXELS < 1 || FRAMES < 1 || OUTPUTS < 1 || STRIDE < 1 || TAPS < 1)
+        $fatal(1, "%m: BEATS=%0d, PIXELS=%0d, FRAMES=%0d, OUTPUTS=%0d, STRIDE=%0d and TAPS=%0d must be at least 1",
+               BEATS, PIXELS, FRAMES, OUTPUTS, STRIDE, TAPS);
+    initial if (LOOKAHEAD < 0 || KEPT < 0 || PAUSE < 0 || (ENDLESS != 0 && LOOKAHEAD != 0))
+        $fatal(1, "%m: LOOKAHEAD=%0d, KEPT=%0d and PAUSE=%0d must be at least 0, the first 0 if ENDLESS=%0d",
+               LOOKAHEAD, KEPT, PAUSE, ENDLESS);
+    fg_stream_check #(.BITS(BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(write_q) < DEPTH && int'(read_q) < DEPTH && int'(beat_q) < BEATS && ahead_q != 2'd3)
+    );
+`endif
 endmodule

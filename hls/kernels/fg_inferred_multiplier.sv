@@ -35,4 +35,9 @@ module fg_inferred_multiplier #(
             product <= sums[(COUNT-1)*BITS +: BITS];
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (A_BITS < 1 || B_BITS < 1 || COUNT < 1)
+        $fatal(1, "%m: A_BITS=%0d, B_BITS=%0d and COUNT=%0d must be at least 1", A_BITS, B_BITS, COUNT);
+`endif
 endmodule

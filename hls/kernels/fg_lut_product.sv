@@ -45,4 +45,9 @@ module fg_lut_product #(
             product <= sum;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (A_BITS < 2 || B_BITS < 2 || B_BITS > 4)
+        $fatal(1, "%m: A_BITS=%0d must be at least 2, B_BITS=%0d 2 to 4", A_BITS, B_BITS);
+`endif
 endmodule

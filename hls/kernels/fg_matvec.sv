@@ -214,4 +214,16 @@ module fg_matvec #(
             end
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (PE < 1 || SIMD < 1 || STEPS < 1 || FOLDS < 1 || CASCADE < 1)
+        $fatal(1, "%m: PE=%0d, SIMD=%0d, STEPS=%0d, FOLDS=%0d and CASCADE=%0d must be at least 1",
+               PE, SIMD, STEPS, FOLDS, CASCADE);
+    initial if (WEIGHT_BITS < 2 || (IN_LUTS != 0 && WEIGHT_BITS > 4))
+        $fatal(1, "%m: WEIGHT_BITS=%0d must be at least 2, and at most 4 if IN_LUTS=%0d", WEIGHT_BITS, IN_LUTS);
+    fg_stream_check #(.BITS(PE*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(step_q) < STEPS && int'(word_q) < WORDS)
+    );
+`endif
 endmodule

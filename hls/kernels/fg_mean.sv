@@ -60,4 +60,15 @@ module fg_mean #(
             turn_q  <= '0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || GROUP < 1 || COUNT < 1)
+        $fatal(1, "%m: LANES=%0d, GROUP=%0d and COUNT=%0d must be at least 1", LANES, GROUP, COUNT);
+    initial if (IN_BITS < 1 || OUT_BITS < IN_BITS)
+        $fatal(1, "%m: OUT_BITS=%0d must be at least IN_BITS=%0d", OUT_BITS, IN_BITS);
+    fg_stream_check #(.BITS(LANES*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(beat_q) < GROUP && int'(turn_q) < COUNT)
+    );
+`endif
 endmodule

@@ -16,4 +16,9 @@ module fg_multiplier #(
     fg_inferred_multiplier #(.A_BITS(A_BITS), .B_BITS(B_BITS), .COUNT(COUNT)) u_inferred (
         .clk(clk), .move(move), .a(a), .b(b), .product(product)
     );
+
+`ifndef SYNTHESIS
+    initial if (A_BITS < 1 || B_BITS < 1 || COUNT < 1)
+        $fatal(1, "%m: A_BITS=%0d, B_BITS=%0d and COUNT=%0d must be at least 1", A_BITS, B_BITS, COUNT);
+`endif
 endmodule

@@ -39,4 +39,16 @@ module fg_pace #(
             phase_q <= '0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1 || BEATS < 1 || INTERVAL < BEATS)
+        $fatal(1, "%m: INTERVAL=%0d must be at least BEATS=%0d, that and BITS=%0d at least 1", INTERVAL, BEATS, BITS);
+    fg_stream_check #(.BITS(BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(phase_q) < BEATS && int'(wait_q) <= WHOLE)
+    );
+    fg_stream_check #(.BITS(BITS), .NAME("in")) u_in_check (  // it comes from somebody else's design
+        .clk(clk), .rst(rst), .valid(in_valid), .ready(in_ready), .data(in_data), .in_range(1'b1)
+    );
+`endif
 endmodule

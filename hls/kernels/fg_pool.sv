@@ -53,4 +53,15 @@ module fg_pool #(
             valid_q <= 1'b0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || TAPS < 1)
+        $fatal(1, "%m: LANES=%0d and TAPS=%0d must be at least 1", LANES, TAPS);
+    initial if (IN_BITS < 1 || OUT_BITS < IN_BITS)
+        $fatal(1, "%m: OUT_BITS=%0d must be at least IN_BITS=%0d", OUT_BITS, IN_BITS);
+    fg_stream_check #(.BITS(LANES*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(tap_q) < TAPS)
+    );
+`endif
 endmodule

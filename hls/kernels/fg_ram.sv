@@ -39,4 +39,11 @@ module fg_ram #(
             assign read_data[low +: WIDTH] = read_q;
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1 || DEPTH < 1 || SLICE < 1)
+        $fatal(1, "%m: BITS=%0d, DEPTH=%0d and SLICE=%0d must be at least 1", BITS, DEPTH, SLICE);
+    initial if (ADDR != (DEPTH > 1 ? $clog2(DEPTH) : 1))
+        $fatal(1, "%m: ADDR=%0d must be the bits that count DEPTH=%0d words", ADDR, DEPTH);
+`endif
 endmodule

@@ -94,4 +94,12 @@ module fg_rom #(
             end
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1 || WORDS < 1 || ADDR != (WORDS > 1 ? $clog2(WORDS) : 1))
+        $fatal(1, "%m: BITS=%0d and WORDS=%0d must be at least 1, ADDR=%0d the bits that count them",
+               BITS, WORDS, ADDR);
+    initial if (BANK < 1 || BANKS > 8 || (BANKS > 1 && BANK != 1 << $clog2(BANK)))
+        $fatal(1, "%m: BANK=%0d must be WORDS=%0d or more, or a power of two that makes up to 8 banks", BANK, WORDS);
+`endif
 endmodule

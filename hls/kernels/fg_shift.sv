@@ -141,4 +141,16 @@ module fg_shift #(
         end
     end
     assign out_data = out_q;
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1 || BEATS_PER_PIXEL < 1 || PIXELS < 1 || FRAMES < 1 || GROUPS < 1)
+        $fatal(1, "%m: BITS=%0d, BEATS_PER_PIXEL=%0d, PIXELS=%0d, FRAMES=%0d and GROUPS=%0d must be at least 1",
+               BITS, BEATS_PER_PIXEL, PIXELS, FRAMES, GROUPS);
+    initial if (LOOKAHEAD < 0 || (ENDLESS != 0 && LOOKAHEAD != 0))
+        $fatal(1, "%m: LOOKAHEAD=%0d must be at least 0, and 0 if ENDLESS=%0d", LOOKAHEAD, ENDLESS);
+    fg_stream_check #(.BITS(BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(beat_q) < BEATS_PER_PIXEL && int'(pixel_q) < PIXELS && int'(slot_q) <= (ENDLESS != 0 ? OLDEST : SLOTS - 1))
+    );
+`endif
 endmodule

@@ -25,4 +25,13 @@ module fg_skid #(
         full_q <= out_valid && !out_ready;
         if (rst) full_q <= 1'b0;
     end
+
+`ifndef SYNTHESIS
+    initial if (BITS < 1)
+        $fatal(1, "%m: BITS=%0d must be at least 1", BITS);
+    fg_stream_check #(.BITS(BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(1'b1)
+    );
+`endif
 endmodule

@@ -217,4 +217,16 @@ module fg_slide #(
     end
 
     assign out_valid = out_valid_q;
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || BITS < 1 || INNER < 1 || LENGTH < 1 || OUT < 1 || STRIDE < 1 || REPEAT < 1)
+        $fatal(1, "%m: LANES=%0d, BITS=%0d, INNER=%0d, LENGTH=%0d, OUT=%0d, STRIDE=%0d and REPEAT=%0d must be at least 1",
+               LANES, BITS, INNER, LENGTH, OUT, STRIDE, REPEAT);
+    initial if (KERNEL < 1 || PAD < 0 || PAD >= KERNEL || BANKS < KERNEL)
+        $fatal(1, "%m: KERNEL=%0d must be more than PAD=%0d and no more than BANKS=%0d", KERNEL, PAD, BANKS);
+    fg_stream_check #(.BITS(KERNEL*BEAT)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(write_q) < INNER && int'(read_q) < INNER && int'(bank_q) < BANKS && int'(place_q) < BANKS && room_q >= -1)
+    );
+`endif
 endmodule

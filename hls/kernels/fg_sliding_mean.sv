@@ -84,4 +84,15 @@ module fg_sliding_mean #(
             full_q  <= 1'b0;
         end
     end
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || BEATS < 1 || STEP < 1 || WINDOW < 1)
+        $fatal(1, "%m: LANES=%0d, BEATS=%0d, STEP=%0d and WINDOW=%0d must be at least 1", LANES, BEATS, STEP, WINDOW);
+    initial if (IN_BITS < 1 || OUT_BITS < IN_BITS)
+        $fatal(1, "%m: OUT_BITS=%0d must be at least IN_BITS=%0d", OUT_BITS, IN_BITS);
+    fg_stream_check #(.BITS(LANES*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(here_q) < DEPTH && int'(beat_q) < BEATS && int'(turn_q) < STEP)
+    );
+`endif
 endmodule

@@ -232,4 +232,15 @@ module fg_threshold #(
             end
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || BEATS < 1 || IN_BITS < 1)
+        $fatal(1, "%m: LANES=%0d, BEATS=%0d and IN_BITS=%0d must be at least 1", LANES, BEATS, IN_BITS);
+    initial if (OUT_BITS < 1 || OUT_BITS > 8 || SLOW < 0 || SLOW >> OUT_BITS != 0)
+        $fatal(1, "%m: OUT_BITS=%0d must be 1 to 8, SLOW=%0d a bit for each", OUT_BITS, SLOW);
+    fg_stream_check #(.BITS(LANES*OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(beat_q) < BEATS)
+    );
+`endif
 endmodule

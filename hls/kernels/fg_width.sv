@@ -60,4 +60,13 @@ module fg_width #(
             end
         end
     endgenerate
+
+`ifndef SYNTHESIS
+    initial if (IN_BITS < 1 || OUT_BITS < 1 || (PACK != 0 ? OUT_BITS % IN_BITS : IN_BITS % OUT_BITS) != 0)
+        $fatal(1, "%m: one of IN_BITS=%0d and OUT_BITS=%0d must divide the other", IN_BITS, OUT_BITS);
+    fg_stream_check #(.BITS(OUT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(index_q) < RATIO)
+    );
+`endif
 endmodule

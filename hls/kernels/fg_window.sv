@@ -282,4 +282,24 @@ module fg_window #(
 
     assign out_valid = out_valid_q;
     assign out_data  = out_q;
+
+`ifndef SYNTHESIS
+    initial if (LANES < 1 || BITS < 1 || BEATS < 1 || REPEAT < 1 || STRIDE_H < 1 || STRIDE_W < 1)
+        $fatal(1, "%m: LANES=%0d, BITS=%0d, BEATS=%0d, REPEAT=%0d, STRIDE_H=%0d and STRIDE_W=%0d must be at least 1",
+               LANES, BITS, BEATS, REPEAT, STRIDE_H, STRIDE_W);
+    initial if (HEIGHT < 1 || WIDTH < 1 || OUT_HEIGHT < 1 || OUT_WIDTH < 1)
+        $fatal(1, "%m: HEIGHT=%0d, WIDTH=%0d, OUT_HEIGHT=%0d and OUT_WIDTH=%0d must be at least 1",
+               HEIGHT, WIDTH, OUT_HEIGHT, OUT_WIDTH);
+    initial if (KERNEL_H < 1 || KERNEL_W < 1 || PAD_TOP < 0 || PAD_TOP >= KERNEL_H || PAD_LEFT < 0
+                || PAD_LEFT >= KERNEL_W)
+        $fatal(1, "%m: KERNEL_H=%0d must be more than PAD_TOP=%0d, KERNEL_W=%0d more than PAD_LEFT=%0d",
+               KERNEL_H, PAD_TOP, KERNEL_W, PAD_LEFT);
+    initial if (ROWS < KERNEL_H || (DEPTHWISE != 0 && REPEAT != BEATS))
+        $fatal(1, "%m: ROWS=%0d must be at least KERNEL_H=%0d, REPEAT=%0d be BEATS=%0d if DEPTHWISE=%0d",
+               ROWS, KERNEL_H, REPEAT, BEATS, DEPTHWISE);
+    fg_stream_check #(.BITS(BEAT_BITS)) u_check (
+        .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
+        .in_range(int'(write_q) < DEPTH && int'(first_q) < DEPTH && int'(row_q) < DEPTH && room_q >= -1)
+    );
+`endif
 endmodule

@@ -13,9 +13,8 @@ module fg_probe #(
     input logic            ready,
     input logic [BITS-1:0] data
 );
-    integer          file;
-    logic            waits_q, open_q;
-    logic [BITS-1:0] offered_q;
+    integer file;
+    logic   open_q;
 
     initial begin
         file   = $fopen(FILE, "w");
@@ -28,9 +27,9 @@ module fg_probe #(
             $fclose(file);
             open_q <= 1'b0;
         end
-        waits_q   <= valid && !ready && !rst;
-        offered_q <= data;
-        if (waits_q && !rst && !(valid && data == offered_q))
-            $fatal(1, "stream %0s: beat %h was withdrawn or changed while it waited, in cycle %0d", NAME, offered_q, cycle);
     end
+
+    fg_stream_check #(.BITS(BITS), .NAME(NAME)) u_check (
+        .clk(clk), .rst(rst), .valid(valid), .ready(ready), .data(data), .in_range(1'b1)
+    );
 endmodule

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from framegate.hls import kernels
+from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.kernels import KINDS
 
 FOLDER = Path(kernels.__file__).parent
@@ -20,7 +21,7 @@ def test_a_kernel_is_three_files(name: str) -> None:
 def test_no_hardware_without_a_class() -> None:
     parts = {part for kind in KINDS.values() for part in kind.PARTS}
     assert sorted(path.stem for path in FOLDER.glob("*.sv")) == sorted(
-        {*(f"fg_{name}" for name in NAMES), *parts}
+        {*(f"fg_{name}" for name in NAMES), *parts, STREAM_CHECK.stem}
     )
 
 
