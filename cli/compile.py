@@ -69,7 +69,10 @@ def command(
 
 
 def _loading(words: int) -> str:
-    return f"memories in UltraRAM, which starts empty: send the {words:,} words of rtl/load.hex to s_axis_load first"
+    source = "rtl/framegate_load.hex"
+    return (
+        f"memories in UltraRAM, which starts empty: send the {words:,} words of {source} to s_axis_load first"
+    )
 
 
 _LEAST_SCALE = 1e-9  # beyond it and its inverse, products with float32 weights leave the type

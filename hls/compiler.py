@@ -47,7 +47,9 @@ class CompileReport:
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
     window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
     uram: int = 0
-    load_words: int = 0  # of load.hex, which fill the memories that start empty before the first pixel
+    load_words: int = (
+        0  # of framegate_load.hex, which fill the memories that start empty before the first pixel
+    )
 
 
 def compile_hardware(

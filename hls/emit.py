@@ -18,7 +18,8 @@ from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
 _HLS = Path(str(files("framegate.hls")))
-LOAD = "load.hex"  # what fills the memories that start empty, a 32-bit beat per line
+STREAM_CHECK = _HLS / "kernels" / "fg_stream_check.sv"  # in every simulation, nothing in a netlist
+LOAD = f"{TOP}_load.hex"  # what fills the memories that start empty, a 32-bit beat per line
 
 
 def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
@@ -32,7 +33,7 @@ def emit(dataflow: Dataflow, times: Schedule, target: Path) -> Path:
             for memory in kernel.instance().memories:
                 (draft / image_name(kernel, memory)).write_text(image(memory))
         if beats := load_beats(dataflow):
-            shutil.copy(_HLS / "loader.sv", draft)
+            shutil.copy(_HLS / "fg_loader.sv", draft)
             (draft / LOAD).write_text(image(Memory("load", beats, LOAD_BITS)))
     return target
 
@@ -46,7 +47,9 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
     """The text of the top module."""
     template = (_HLS / "top.sv.j2").read_text()
     last = dataflow.kernels[-1]
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     return environment.from_string(template).render(
         model=dataflow.model,
         classes=dataflow.classes,
@@ -62,6 +65,7 @@ def render_top(dataflow: Dataflow, times: Schedule) -> str:
         nets=nets(dataflow),
         instances=[_instance(dataflow, kernel) for kernel in dataflow.kernels],
         packed=packed,
+        load_file=LOAD,
         loads=[beats for kernel in dataflow.kernels for beats in kernel.load_words],
         result=net_name(dataflow, dataflow.result),
         flag_words=last.words if isinstance(last, Decide) else 0,
@@ -113,18 +117,24 @@ def net_name(dataflow: Dataflow, link: Link) -> str:
 
 
 def kernel_file(kernel: Kernel) -> str:
-    """The stem that a kernel's three files share."""
+    """The stem that a kernel's three files share; its hardware has fg_ before it, as its module."""
     return type(kernel).__module__.rsplit(".", 1)[1]
 
 
 def hardware(kernel: Kernel) -> list[Path]:
-    """The SystemVerilog of a kernel and of the modules that it is made of."""
-    return [_HLS / "kernels" / f"{stem}.sv" for stem in (kernel_file(kernel), *kernel.PARTS)]
+    """The SystemVerilog of a kernel and of the modules that it is made of, with the one that checks its streams."""
+    stems = (f"fg_{kernel_file(kernel)}", *kernel.PARTS, STREAM_CHECK.stem)
+    return [_HLS / "kernels" / f"{stem}.sv" for stem in stems]
 
 
 def image_name(kernel: Kernel, memory: Memory) -> str:
     """File name of a memory image."""
-    return f"{kernel.name}_{file_name(memory)}"
+    return f"{image_prefix(kernel)}{file_name(memory)}"
+
+
+def image_prefix(kernel: Kernel) -> str:
+    """What the names of a kernel's memory images begin with: the top's name too, as designs may share a folder."""
+    return f"{TOP}_{kernel.name}_"
 
 
 def file_name(memory: Memory) -> str:
@@ -148,7 +158,7 @@ def image(memory: Memory) -> str:
 
 def _instance(dataflow: Dataflow, kernel: Kernel) -> dict[str, Any]:
     instance = kernel.instance()
-    images = image_parameters(instance.memories, f"{kernel.name}_")
+    images = image_parameters(instance.memories, image_prefix(kernel))
     parameters = [f".{name}({value})" for name, value in (instance.parameters | images).items()]
     ports = [net_name(dataflow, link) for link in dataflow.links_into(kernel.name)]
     ports += [net_name(dataflow, Link(kernel.name, port, "", 0)) for port in range(len(kernel.outputs))]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framegate.rtl_sim import plain_names
 
-VERILATOR = ("-Wno-fatal", "-Wno-lint", "-O3", "-CFLAGS", "-O1")
+VERILATOR = ("-Wno-fatal", "-O3", "-CFLAGS", "-O1")
 
 
 def build(sources: Sequence[Path], folder: Path, log: Path) -> None:

@@ -15,12 +15,15 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.tools import require_simulator
 from framegate.rtl_sim import fast, plain_names
 from jinja2 import Environment, StrictUndefined
 
 Simulator = Literal["verilator", "icarus", "fast"]  # fast: Verilator with a clock in C++ instead of cocotb
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
+_HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
+HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 
@@ -78,10 +81,10 @@ class Bench:
     def build(self) -> None:
         """Compile. Raises UsageError for a missing tool, FramegateError if the module does not compile."""
         self.work.mkdir(parents=True, exist_ok=True)
-        (self.work / "bench.sv").write_text(self._render())
+        (self.work / "bench.sv").write_text(self.render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
-        harness = [_harness() / name for name in ("source.sv", "sink.sv", "probe.sv")]
-        sources: list[Any] = [*harness, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
+        modules = {path.name: path for path in (*HARNESS, STREAM_CHECK, *sorted(self.rtl.glob("*.sv")))}
+        sources: list[Any] = [*modules.values(), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (
             _tools(self.simulator),
@@ -152,11 +155,14 @@ class Bench:
         yield from self.outputs
         yield from self.taps
 
-    def _render(self) -> str:
-        template = (_harness() / "bench.sv.j2").read_text()
+    def render(self) -> str:
+        """The text of module `bench`."""
+        template = (_HARNESS / "bench.sv.j2").read_text()
         inside = {tap.name for tap in self.taps}
         return (
-            Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+            Environment(
+                undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+            )
             .from_string(template)
             .render(
                 module=self.module,
@@ -201,10 +207,6 @@ class _Icarus(_OwnTools, Icarus):
 _RUNNERS: Mapping[str, type[Runner]] = {"verilator": _Verilator, "icarus": _Icarus}
 
 
-def _harness() -> Path:
-    return Path(str(files("framegate.rtl_sim").joinpath("harness")))
-
-
 def _write_hex(target: Path, words: Iterable[int]) -> None:
     target.write_text("\n".join(f"{int(word):x}" for word in words) + "\n")
 
@@ -242,7 +244,7 @@ def _reason(log: Path) -> str:
     for pattern in (
         r"^.*(stream \S+: beat .*)$",
         r"^.*(beats are missing after \d+ cycles)",
-        r"^.*((?:%Error|FATAL|error:).*)$",
+        r"^.*((?:%Fatal|%Error|FATAL|error:).*)$",
     ):
         if found := re.search(pattern, text, flags=re.MULTILINE):
             return found.group(1).strip()

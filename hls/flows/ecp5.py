@@ -31,13 +31,14 @@ _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp"
 _SYNTHESIS = "synth_ecp5 -nowidelut"
 _REGISTERS = "".join(
     f' -set REG_{register}_CLK "CLK0"' for register in ("INPUTA", "INPUTB", "OUTPUT")
-)  # that ecp5_multiplier.sv counts on
+)  # that fg_multiplier_ecp5.sv counts on
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
 def board_files(target: Target) -> list[Path]:
     """The board's top (first), the modules that it needs and the pins."""
-    names = (f"{target.board}.sv", "serial_link.sv", "uart_rx.sv", "uart_tx.sv", f"{target.board}.lpf")
+    modules = (f"fg_{name}.sv" for name in (target.board, "serial_link", "uart_rx", "uart_tx"))
+    names = (*modules, f"{target.board}.lpf")
     return [Path(__file__).parent / name for name in names]
 
 

@@ -15,7 +15,7 @@ from framegate.hls.tools import Tool
 from framegate.steps import Code, Steps
 
 # A family's own multiplier, in the place of the kernels'.
-MULTIPLIERS = {family: Path(__file__).parent / f"{family}_multiplier.sv" for family in ("ecp5", "xilinx")}
+MULTIPLIERS = {family: Path(__file__).parent / f"fg_multiplier_{family}.sv" for family in ("ecp5", "xilinx")}
 Progress = Callable[[str], None]
 CODE = Code(rooms=(Path(__file__).parent,), libraries=("jinja2",))  # what the flows' steps are made by
 
@@ -134,7 +134,7 @@ class Flow:
 
 def own_multiplier(family: str, folder: Path) -> Path:
     """A family's multiplier in `folder`, under the name of the file that it replaces."""
-    return Path(shutil.copy(MULTIPLIERS[family], folder / "multiplier.sv"))
+    return Path(shutil.copy(MULTIPLIERS[family], folder / "fg_multiplier.sv"))
 
 
 def last_error(tool: str, log: Path) -> str:

@@ -75,12 +75,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory image: one word per address, written as hexadecimal to `<kernel>_<suffix><bank>.hex`."""
+    """A memory image: one word per address, written as hexadecimal to `<top>_<kernel>_<suffix><bank>.hex`."""
 
     suffix: str
     words: list[int]
     bits: int
-    bank: int | None = None  # of those that rom.sv keeps
+    bank: int | None = None  # of those that fg_rom.sv keeps
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,7 @@ class Buffer(Stage):
         return Cost(bram=blocks) if blocks else Cost(lut=self.words * bits // 8)
 
     def _memory_parameters(self) -> dict[str, int | str]:
-        """How ram.sv keeps it."""
+        """How fg_ram.sv keeps it."""
         bits = self.input.beat_bits
         return {"SLICE": bits, "ULTRA": 1} if self.ultra else {"SLICE": ram_slice(self.words, bits)}
 
@@ -306,10 +306,10 @@ MOST_BITS_IN_LUTS = 4  # of a weight
 TERNARY_BITS = 2  # of weights that are -2 … 1: their products need no multiplier
 MULTIPLIER_BITS = 18  # of a multiplier's narrower factor
 PRODUCT_PARTS = (
-    "multiplier",
-    "inferred_multiplier",
-    "lut_product",
-    "adder_tree",
+    "fg_multiplier",
+    "fg_inferred_multiplier",
+    "fg_lut_product",
+    "fg_adder_tree",
 )  # of a kernel that multiplies
 
 

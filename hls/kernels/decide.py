@@ -133,4 +133,4 @@ class Decide(Stage):
         if limits := self._limits():
             word = sum((limit % (1 << self.SCORE)) << (self.SCORE * k) for k, limit in enumerate(limits))
             parameters["THRESHOLDS"] = f"{self.SCORE * len(limits)}'h{word:x}"
-        return Instance("decide", parameters)
+        return Instance("fg_decide", parameters)

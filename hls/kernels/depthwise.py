@@ -160,7 +160,7 @@ class Depthwise(Stage):
             for step in self._blocks().transpose(0, 2, 1).reshape(-1, self.multipliers)
         ]
         return Instance(
-            "depthwise", parameters, (Memory("weights", words, self.multipliers * self.weight_bits),)
+            "fg_depthwise", parameters, (Memory("weights", words, self.multipliers * self.weight_bits),)
         )
 
     def _blocks(self) -> np.ndarray:

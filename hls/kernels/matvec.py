@@ -39,7 +39,7 @@ _LUT_WORDS = 16  # that a LUT holds a bit of
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
-    PARTS = (*PRODUCT_PARTS, "rom", "ram")
+    PARTS = (*PRODUCT_PARTS, "fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 2  # it enables the most registers of all kernels
 
@@ -220,7 +220,7 @@ class MatVec(Stage):
             out = self.outputs[0].bits
             words = [pack(fold, out) for fold in self.bias.reshape(-1, self.pe)]
             memories.append(Memory("bias", words, self.pe * out))
-        return Instance("matvec", parameters, tuple(memories))
+        return Instance("fg_matvec", parameters, tuple(memories))
 
     @property
     def load_words(self) -> tuple[int, ...]:

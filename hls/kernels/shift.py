@@ -26,7 +26,7 @@ class Shift(Stage):
     on from clip to clip, and no group looks ahead.
     """
 
-    PARTS = ("ram",)
+    PARTS = ("fg_ram",)
     LATENCY = 3  # of a beat that is not delayed
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
@@ -106,7 +106,7 @@ class Shift(Stage):
             "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
             "SLICES": packed([ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16),
         }
-        return Instance("shift", parameters)
+        return Instance("fg_shift", parameters)
 
     def _depths(self) -> list[int]:
         """Beats that each group keeps."""

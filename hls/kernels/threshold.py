@@ -32,7 +32,7 @@ _BLOCK_LANES = 8  # what more lanes read is kept in LUTs as well: each would nee
 class Threshold(Stage):
     """base + #{k : x >= thresholds[channel, k]}, as FINN's MultiThreshold; one row serves all channels."""
 
-    PARTS = ("rom", "ram")
+    PARTS = ("fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
 
     thresholds: np.ndarray  # integers (channels or 1, steps), ascending
@@ -102,7 +102,7 @@ class Threshold(Stage):
         if self.ultra:
             parameters["ULTRA"] = 1
         kept = [level for level in range(self.bits) if not self._loaded(level)]
-        return Instance("threshold", parameters, tuple(self._memory(level) for level in kept))
+        return Instance("fg_threshold", parameters, tuple(self._memory(level) for level in kept))
 
     @property
     def load_words(self) -> tuple[int, ...]:

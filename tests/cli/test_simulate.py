@@ -89,7 +89,7 @@ def test_a_checkpoint_may_have_any_name(framegate: Callable, tmp_path: Path) -> 
 
 
 def test_a_flipped_weight_bit_turns_the_verdict_red(framegate: Callable, build: Path, tmp_path: Path) -> None:
-    image = build / "rtl" / "stem_weights0.hex"
+    image = build / "rtl" / "framegate_stem_weights0.hex"
     words = image.read_text().split()
     words[4] = f"{int(words[4], 16) ^ 2:0{len(words[4])}x}"
     image.write_text("\n".join(words) + "\n")

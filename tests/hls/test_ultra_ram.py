@@ -94,7 +94,7 @@ def test_loaded_weights_give_the_same_integers_in_the_same_cycles(
     dataflow, rtl = loadable
     simulator: Simulator = "fast" if fast else icarus
     pixels = random_pixels(dataflow, 2)
-    assert len((rtl / "load.hex").read_text().split()) == len(load_beats(dataflow)) > 0
+    assert len((rtl / "framegate_load.hex").read_text().split()) == len(load_beats(dataflow)) > 0
     assert sum(sum(kernel.load_words) for kernel in dataflow.kernels) == len(load_beats(dataflow))
     verdict = verify(dataflow, rtl, pixels, tmp_path / "sim", simulator=simulator, probe=True)
     assert verdict.first_mismatch is None

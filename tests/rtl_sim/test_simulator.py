@@ -107,7 +107,7 @@ def test_a_beat_that_does_not_wait_is_caught(
     with pytest.raises(
         FramegateError,
         match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
-        r"while it waited, in cycle \d+.* \(log: \S+/run\.log\)$",
+        r"while it waited, at time \d+.* \(log: \S+/run\.log\)$",
     ):
         made.run(1000)
 

@@ -197,7 +197,7 @@ def test_pauses_of_source_and_sink_change_no_value_and_block_nothing(
 @pytest.mark.parametrize("kernel", ["stem", "stage1_conv2", "head"])
 def test_a_flipped_weight_bit_is_named(kernel: str, tiny: Design, tmp_path: Path, quick: Simulator) -> None:
     rtl = tiny.copy(tmp_path / "rtl")
-    image = rtl / f"{kernel}_weights0.hex"
+    image = rtl / f"framegate_{kernel}_weights0.hex"
     words = image.read_text().split()
     words[0] = f"{int(words[0], 16) ^ 1:0{len(words[0])}x}"
     image.write_text("\n".join(words) + "\n")
@@ -212,7 +212,7 @@ def test_a_flipped_weight_bit_is_seen_at_the_result_too(
     tiny: Design, tmp_path: Path, quick: Simulator
 ) -> None:
     rtl = tiny.copy(tmp_path / "rtl")
-    image = rtl / "head_weights0.hex"
+    image = rtl / "framegate_head_weights0.hex"
     words = image.read_text().split()
     image.write_text("\n".join([f"{int(words[0], 16) ^ 1:0{len(words[0])}x}", *words[1:]]) + "\n")
     verdict = verify(tiny.dataflow, rtl, random_pixels(tiny.dataflow, 2), tmp_path / "sim", simulator=quick)

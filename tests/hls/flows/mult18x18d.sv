@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the ECP5's multiplier does, of what ecp5_multiplier.sv uses, with its registers turned on by the flow: A, B and P
+// What the ECP5's multiplier does, of what fg_multiplier_ecp5.sv uses, with its registers turned on by the flow: A, B and P
 // on CLK0, held while CE0 is low. (Lattice, "ECP5 and ECP5-5G sysDSP Usage Guide", FPGA-TN-02205.)
 module MULT18X18D (
     input CLK0, CE0, RST0, SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,

@@ -37,12 +37,12 @@ WIDE_KERNELS = {
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_of_the_ecp5(name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(KERNELS[name], "ecp5_multiplier.sv", "mult18x18d.sv", tmp_path, icarus, monkeypatch)
+    _check(KERNELS[name], "fg_multiplier_ecp5.sv", "mult18x18d.sv", tmp_path, icarus, monkeypatch)
 
 
 @pytest.mark.parametrize("name", WIDE_KERNELS)
 def test_of_ultrascale(name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(WIDE_KERNELS[name], "xilinx_multiplier.sv", "dsp48e2.sv", tmp_path, icarus, monkeypatch)
+    _check(WIDE_KERNELS[name], "fg_multiplier_xilinx.sv", "dsp48e2.sv", tmp_path, icarus, monkeypatch)
 
 
 def _check(
@@ -53,8 +53,8 @@ def _check(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Simulate `kernel` with the flow's `part` in the place of multiplier.sv, on a `model` of the device's own."""
-    multiplier = folder / "multiplier.sv"
+    """Simulate `kernel` with the flow's `part` in the place of fg_multiplier.sv, on a `model` of the device's own."""
+    multiplier = folder / "fg_multiplier.sv"
     shutil.copy(Path(flows.__file__).with_name(part), multiplier)
     others = [path for path in hardware(kernel) if path.name != multiplier.name]
     monkeypatch.setattr(bench, "hardware", lambda _: [*others, multiplier, Path(__file__).with_name(model)])

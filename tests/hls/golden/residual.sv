@@ -111,7 +111,7 @@ module framegate (
     assign pixels_data   = s_axis_tdata;
 
     // 8x8x3 uint8, 3 lanes -> 8x8x3 uint8, 3 lanes
-    pace #(
+    fg_pace #(
         .BITS(24), .BEATS(64), .INTERVAL(432)
     ) u_pace (
         .clk(clk), .rst(reset),
@@ -120,7 +120,7 @@ module framegate (
     );
 
     // 8x8x3 uint8, 3 lanes -> 8x8x3 uint8, 1 lane
-    width #(
+    fg_width #(
         .IN_BITS(24), .OUT_BITS(8)
     ) u_stem_window_width (
         .clk(clk), .rst(reset),
@@ -129,7 +129,7 @@ module framegate (
     );
 
     // 8x8x3 uint8, 1 lane -> 4x4x27 uint8, 1 lane
-    window #(
+    fg_window #(
         .LANES(1), .BITS(8), .BEATS(3), .HEIGHT(8), .WIDTH(8), .OUT_HEIGHT(4), .OUT_WIDTH(4), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(1), .ROWS(5), .SLICE(8)
     ) u_stem_window (
         .clk(clk), .rst(reset),
@@ -138,7 +138,7 @@ module framegate (
     );
 
     // 4x4x27 uint8, 1 lane -> 4x4x27 uint8, 1 lane
-    skid #(
+    fg_skid #(
         .BITS(8)
     ) u_stem_window_skid (
         .clk(clk), .rst(reset),
@@ -147,8 +147,8 @@ module framegate (
     );
 
     // 4x4x27 uint8, 1 lane -> 4x4x8 int20, 8 lanes
-    matvec #(
-        .PE(8), .SIMD(1), .STEPS(27), .FOLDS(1), .IN_BITS(8), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(20), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(27), .BLOCK(0), .WEIGHTS("stem_weights")
+    fg_matvec #(
+        .PE(8), .SIMD(1), .STEPS(27), .FOLDS(1), .IN_BITS(8), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(20), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(27), .BLOCK(0), .WEIGHTS("framegate_stem_weights")
     ) u_stem (
         .clk(clk), .rst(reset),
         .in_valid(stem_window_skid_valid), .in_ready(stem_window_skid_ready), .in_data(stem_window_skid_data),
@@ -157,7 +157,7 @@ module framegate (
     );
 
     // 4x4x8 int20, 8 lanes -> 4x4x8 int20, 8 lanes
-    skid #(
+    fg_skid #(
         .BITS(160)
     ) u_stem_skid (
         .clk(clk), .rst(reset),
@@ -166,8 +166,8 @@ module framegate (
     );
 
     // 4x4x8 int20, 8 lanes -> 4x4x8 uint4, 8 lanes
-    threshold #(
-        .LANES(8), .BEATS(1), .IN_BITS(20), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("stem_act_level0.hex"), .LEVEL1("stem_act_level1.hex"), .LEVEL2("stem_act_level2.hex"), .LEVEL3("stem_act_level3.hex")
+    fg_threshold #(
+        .LANES(8), .BEATS(1), .IN_BITS(20), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("framegate_stem_act_level0.hex"), .LEVEL1("framegate_stem_act_level1.hex"), .LEVEL2("framegate_stem_act_level2.hex"), .LEVEL3("framegate_stem_act_level3.hex")
     ) u_stem_act (
         .clk(clk), .rst(reset),
         .in_valid(stem_skid_valid), .in_ready(stem_skid_ready), .in_data(stem_skid_data),
@@ -176,7 +176,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 8 lanes -> 4x4x8 uint4, 8 lanes
-    fork_stream #(
+    fg_fork #(
         .BITS(32)
     ) u_stage1_fork (
         .clk(clk), .rst(reset),
@@ -186,7 +186,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 8 lanes -> 4x4x8 uint4, 1 lane
-    width #(
+    fg_width #(
         .IN_BITS(32), .OUT_BITS(4)
     ) u_stage1_shift_width (
         .clk(clk), .rst(reset),
@@ -195,7 +195,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 1 lane -> 4x4x8 uint4, 1 lane
-    fifo #(
+    fg_fifo #(
         .BITS(4), .DEPTH(37), .SLICE(4)
     ) u_stage1_shift_fifo (
         .clk(clk), .rst(reset),
@@ -204,7 +204,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 1 lane -> 4x4x8 uint4, 1 lane
-    shift #(
+    fg_shift #(
         .BITS(4), .BEATS_PER_PIXEL(8), .PIXELS(16), .FRAMES(3), .LOOKAHEAD(1), .ENDLESS(0), .OLDEST(2), .GROUPS(3), .FIRST(48'h000200010000), .LAST(48'h000700010000), .DELAY(48'h000100000002), .SLICES(48'h000400040004)
     ) u_stage1_shift (
         .clk(clk), .rst(reset),
@@ -213,7 +213,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 1 lane -> 4x4x8 uint4, 4 lanes
-    width #(
+    fg_width #(
         .IN_BITS(4), .OUT_BITS(16)
     ) u_stage1_conv1_window_width (
         .clk(clk), .rst(reset),
@@ -222,7 +222,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 4 lanes -> 4x4x8 uint4, 4 lanes
-    fifo #(
+    fg_fifo #(
         .BITS(16), .DEPTH(7), .SLICE(16)
     ) u_stage1_conv1_window_fifo (
         .clk(clk), .rst(reset),
@@ -231,7 +231,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 4 lanes -> 2x2x72 uint4, 4 lanes
-    window #(
+    fg_window #(
         .LANES(4), .BITS(4), .BEATS(2), .HEIGHT(4), .WIDTH(4), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(4), .ROWS(5), .SLICE(16)
     ) u_stage1_conv1_window (
         .clk(clk), .rst(reset),
@@ -240,7 +240,7 @@ module framegate (
     );
 
     // 2x2x72 uint4, 4 lanes -> 2x2x72 uint4, 4 lanes
-    skid #(
+    fg_skid #(
         .BITS(16)
     ) u_stage1_conv1_window_skid (
         .clk(clk), .rst(reset),
@@ -249,8 +249,8 @@ module framegate (
     );
 
     // 2x2x72 uint4, 4 lanes -> 2x2x8 int13, 2 lanes
-    matvec #(
-        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(72), .BLOCK(1), .WEIGHTS("stage1_conv1_weights")
+    fg_matvec #(
+        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(72), .BLOCK(1), .WEIGHTS("framegate_stage1_conv1_weights")
     ) u_stage1_conv1 (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_window_skid_valid), .in_ready(stage1_conv1_window_skid_ready), .in_data(stage1_conv1_window_skid_data),
@@ -259,7 +259,7 @@ module framegate (
     );
 
     // 2x2x8 int13, 2 lanes -> 2x2x8 int13, 2 lanes
-    skid #(
+    fg_skid #(
         .BITS(26)
     ) u_stage1_conv1_skid (
         .clk(clk), .rst(reset),
@@ -268,8 +268,8 @@ module framegate (
     );
 
     // 2x2x8 int13, 2 lanes -> 2x2x8 uint4, 2 lanes
-    threshold #(
-        .LANES(2), .BEATS(4), .IN_BITS(13), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("stage1_conv1_act_level0.hex"), .LEVEL1("stage1_conv1_act_level1.hex"), .LEVEL2("stage1_conv1_act_level2.hex"), .LEVEL3("stage1_conv1_act_level3.hex")
+    fg_threshold #(
+        .LANES(2), .BEATS(4), .IN_BITS(13), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("framegate_stage1_conv1_act_level0.hex"), .LEVEL1("framegate_stage1_conv1_act_level1.hex"), .LEVEL2("framegate_stage1_conv1_act_level2.hex"), .LEVEL3("framegate_stage1_conv1_act_level3.hex")
     ) u_stage1_conv1_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv1_skid_valid), .in_ready(stage1_conv1_skid_ready), .in_data(stage1_conv1_skid_data),
@@ -278,7 +278,7 @@ module framegate (
     );
 
     // 2x2x8 uint4, 2 lanes -> 2x2x8 uint4, 4 lanes
-    width #(
+    fg_width #(
         .IN_BITS(8), .OUT_BITS(16)
     ) u_stage1_conv2_window_width (
         .clk(clk), .rst(reset),
@@ -287,7 +287,7 @@ module framegate (
     );
 
     // 2x2x8 uint4, 4 lanes -> 2x2x72 uint4, 4 lanes
-    window #(
+    fg_window #(
         .LANES(4), .BITS(4), .BEATS(2), .HEIGHT(2), .WIDTH(2), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(3), .KERNEL_W(3), .STRIDE_H(1), .STRIDE_W(1), .PAD_TOP(1), .PAD_LEFT(1), .PAD_VALUE(0), .REPEAT(4), .ROWS(4), .SLICE(16)
     ) u_stage1_conv2_window (
         .clk(clk), .rst(reset),
@@ -296,7 +296,7 @@ module framegate (
     );
 
     // 2x2x72 uint4, 4 lanes -> 2x2x72 uint4, 4 lanes
-    skid #(
+    fg_skid #(
         .BITS(16)
     ) u_stage1_conv2_window_skid (
         .clk(clk), .rst(reset),
@@ -305,8 +305,8 @@ module framegate (
     );
 
     // 2x2x72 uint4, 4 lanes -> 2x2x8 int13, 2 lanes
-    matvec #(
-        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(72), .BLOCK(1), .WEIGHTS("stage1_conv2_weights")
+    fg_matvec #(
+        .PE(2), .SIMD(4), .STEPS(18), .FOLDS(4), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(13), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(72), .BLOCK(1), .WEIGHTS("framegate_stage1_conv2_weights")
     ) u_stage1_conv2 (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv2_window_skid_valid), .in_ready(stage1_conv2_window_skid_ready), .in_data(stage1_conv2_window_skid_data),
@@ -315,7 +315,7 @@ module framegate (
     );
 
     // 2x2x8 int13, 2 lanes -> 2x2x8 int13, 2 lanes
-    skid #(
+    fg_skid #(
         .BITS(26)
     ) u_stage1_conv2_skid (
         .clk(clk), .rst(reset),
@@ -324,8 +324,8 @@ module framegate (
     );
 
     // 2x2x8 int13, 2 lanes -> 2x2x8 int4, 2 lanes
-    threshold #(
-        .LANES(2), .BEATS(4), .IN_BITS(13), .IN_SIGNED(1), .OUT_BITS(4), .BASE(-8), .SLOW(0), .LEVEL0("stage1_conv2_act_level0.hex"), .LEVEL1("stage1_conv2_act_level1.hex"), .LEVEL2("stage1_conv2_act_level2.hex"), .LEVEL3("stage1_conv2_act_level3.hex")
+    fg_threshold #(
+        .LANES(2), .BEATS(4), .IN_BITS(13), .IN_SIGNED(1), .OUT_BITS(4), .BASE(-8), .SLOW(0), .LEVEL0("framegate_stage1_conv2_act_level0.hex"), .LEVEL1("framegate_stage1_conv2_act_level1.hex"), .LEVEL2("framegate_stage1_conv2_act_level2.hex"), .LEVEL3("framegate_stage1_conv2_act_level3.hex")
     ) u_stage1_conv2_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_conv2_skid_valid), .in_ready(stage1_conv2_skid_ready), .in_data(stage1_conv2_skid_data),
@@ -334,7 +334,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 8 lanes -> 4x4x8 uint4, 1 lane
-    width #(
+    fg_width #(
         .IN_BITS(32), .OUT_BITS(4)
     ) u_stage1_short_window_width (
         .clk(clk), .rst(reset),
@@ -343,7 +343,7 @@ module framegate (
     );
 
     // 4x4x8 uint4, 1 lane -> 2x2x8 uint4, 1 lane
-    window #(
+    fg_window #(
         .LANES(1), .BITS(4), .BEATS(8), .HEIGHT(4), .WIDTH(4), .OUT_HEIGHT(2), .OUT_WIDTH(2), .KERNEL_H(1), .KERNEL_W(1), .STRIDE_H(2), .STRIDE_W(2), .PAD_TOP(0), .PAD_LEFT(0), .PAD_VALUE(0), .REPEAT(8), .ROWS(3), .SLICE(4)
     ) u_stage1_short_window (
         .clk(clk), .rst(reset),
@@ -352,7 +352,7 @@ module framegate (
     );
 
     // 2x2x8 uint4, 1 lane -> 2x2x8 uint4, 1 lane
-    skid #(
+    fg_skid #(
         .BITS(4)
     ) u_stage1_short_window_skid (
         .clk(clk), .rst(reset),
@@ -361,8 +361,8 @@ module framegate (
     );
 
     // 2x2x8 uint4, 1 lane -> 2x2x8 int10, 1 lane
-    matvec #(
-        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(8), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(10), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(64), .BLOCK(0), .WEIGHTS("stage1_short_weights")
+    fg_matvec #(
+        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(8), .IN_BITS(4), .IN_SIGNED(0), .WEIGHT_BITS(4), .OUT_BITS(10), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(64), .BLOCK(0), .WEIGHTS("framegate_stage1_short_weights")
     ) u_stage1_short (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_window_skid_valid), .in_ready(stage1_short_window_skid_ready), .in_data(stage1_short_window_skid_data),
@@ -371,8 +371,8 @@ module framegate (
     );
 
     // 2x2x8 int10, 1 lane -> 2x2x8 int4, 1 lane
-    threshold #(
-        .LANES(1), .BEATS(8), .IN_BITS(10), .IN_SIGNED(1), .OUT_BITS(4), .BASE(-8), .SLOW(0), .LEVEL0("stage1_short_act_level0.hex"), .LEVEL1("stage1_short_act_level1.hex"), .LEVEL2("stage1_short_act_level2.hex"), .LEVEL3("stage1_short_act_level3.hex")
+    fg_threshold #(
+        .LANES(1), .BEATS(8), .IN_BITS(10), .IN_SIGNED(1), .OUT_BITS(4), .BASE(-8), .SLOW(0), .LEVEL0("framegate_stage1_short_act_level0.hex"), .LEVEL1("framegate_stage1_short_act_level1.hex"), .LEVEL2("framegate_stage1_short_act_level2.hex"), .LEVEL3("framegate_stage1_short_act_level3.hex")
     ) u_stage1_short_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_short_valid), .in_ready(stage1_short_ready), .in_data(stage1_short_data),
@@ -381,7 +381,7 @@ module framegate (
     );
 
     // 2x2x8 int4, 2 lanes -> 2x2x8 int4, 1 lane
-    width #(
+    fg_width #(
         .IN_BITS(8), .OUT_BITS(4)
     ) u_stage1_add_left_width (
         .clk(clk), .rst(reset),
@@ -390,7 +390,7 @@ module framegate (
     );
 
     // 2x2x8 int4, 1 lane -> 2x2x8 int4, 1 lane
-    fifo #(
+    fg_fifo #(
         .BITS(4), .DEPTH(78), .SLICE(4)
     ) u_stage1_add_right_fifo (
         .clk(clk), .rst(reset),
@@ -399,7 +399,7 @@ module framegate (
     );
 
     // 2x2x8 int4, 1 lane + 2x2x8 int4, 1 lane -> 2x2x8 int5, 1 lane
-    add #(
+    fg_add #(
         .LANES(1), .LEFT_BITS(4), .LEFT_SIGNED(1), .RIGHT_BITS(4), .RIGHT_SIGNED(1), .OUT_BITS(5)
     ) u_stage1_add (
         .clk(clk), .rst(reset),
@@ -409,7 +409,7 @@ module framegate (
     );
 
     // 2x2x8 int5, 1 lane -> 2x2x8 int5, 1 lane
-    skid #(
+    fg_skid #(
         .BITS(5)
     ) u_stage1_add_skid (
         .clk(clk), .rst(reset),
@@ -418,8 +418,8 @@ module framegate (
     );
 
     // 2x2x8 int5, 1 lane -> 2x2x8 uint4, 1 lane
-    threshold #(
-        .LANES(1), .BEATS(1), .IN_BITS(5), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("stage1_act_level0.hex"), .LEVEL1("stage1_act_level1.hex"), .LEVEL2("stage1_act_level2.hex"), .LEVEL3("stage1_act_level3.hex")
+    fg_threshold #(
+        .LANES(1), .BEATS(1), .IN_BITS(5), .IN_SIGNED(1), .OUT_BITS(4), .BASE(0), .SLOW(0), .LEVEL0("framegate_stage1_act_level0.hex"), .LEVEL1("framegate_stage1_act_level1.hex"), .LEVEL2("framegate_stage1_act_level2.hex"), .LEVEL3("framegate_stage1_act_level3.hex")
     ) u_stage1_act (
         .clk(clk), .rst(reset),
         .in_valid(stage1_add_skid_valid), .in_ready(stage1_add_skid_ready), .in_data(stage1_add_skid_data),
@@ -428,7 +428,7 @@ module framegate (
     );
 
     // 2x2x8 uint4, 1 lane -> 1x1x8 uint6, 1 lane
-    mean #(
+    fg_mean #(
         .LANES(1), .IN_BITS(4), .SIGNED(0), .OUT_BITS(6), .GROUP(8), .COUNT(4)
     ) u_pool (
         .clk(clk), .rst(reset),
@@ -437,7 +437,7 @@ module framegate (
     );
 
     // 1x1x8 uint6, 1 lane -> 1x1x8 uint6, 1 lane
-    window #(
+    fg_window #(
         .LANES(1), .BITS(6), .BEATS(8), .HEIGHT(1), .WIDTH(1), .OUT_HEIGHT(1), .OUT_WIDTH(1), .KERNEL_H(1), .KERNEL_W(1), .STRIDE_H(1), .STRIDE_W(1), .PAD_TOP(0), .PAD_LEFT(0), .PAD_VALUE(0), .REPEAT(3), .ROWS(2), .SLICE(6)
     ) u_head_window (
         .clk(clk), .rst(reset),
@@ -446,7 +446,7 @@ module framegate (
     );
 
     // 1x1x8 uint6, 1 lane -> 1x1x8 uint6, 1 lane
-    skid #(
+    fg_skid #(
         .BITS(6)
     ) u_head_window_skid (
         .clk(clk), .rst(reset),
@@ -455,8 +455,8 @@ module framegate (
     );
 
     // 1x1x8 uint6, 1 lane -> 1x1x3 int16, 1 lane
-    matvec #(
-        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(3), .IN_BITS(6), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(16), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(24), .BLOCK(0), .WEIGHTS("head_weights")
+    fg_matvec #(
+        .PE(1), .SIMD(1), .STEPS(8), .FOLDS(3), .IN_BITS(6), .IN_SIGNED(0), .WEIGHT_BITS(8), .OUT_BITS(16), .IN_LUTS(0), .FACTOR(18), .CASCADE(1), .BANK(24), .BLOCK(0), .WEIGHTS("framegate_head_weights")
     ) u_head (
         .clk(clk), .rst(reset),
         .in_valid(head_window_skid_valid), .in_ready(head_window_skid_ready), .in_data(head_window_skid_data),
@@ -465,7 +465,7 @@ module framegate (
     );
 
     // 1x1x3 int16, 1 lane -> 1x1x3 int16, 1 lane
-    skid #(
+    fg_skid #(
         .BITS(16)
     ) u_head_skid (
         .clk(clk), .rst(reset),
@@ -474,7 +474,7 @@ module framegate (
     );
 
     // 1x1x3 int16, 1 lane -> 1x1x3 int18, 1 lane
-    mean #(
+    fg_mean #(
         .LANES(1), .IN_BITS(16), .SIGNED(1), .OUT_BITS(18), .GROUP(3), .COUNT(3)
     ) u_segments (
         .clk(clk), .rst(reset),
@@ -483,7 +483,7 @@ module framegate (
     );
 
     // 1x1x3 int18, 1 lane -> 1x1x4 int32, 4 lanes
-    decide #(
+    fg_decide #(
         .LANES(1), .IN_BITS(18), .SIGNED(1), .CLASSES(3), .POSITIVE(2), .THRESHOLDS(34'h0)
     ) u_decide (
         .clk(clk), .rst(reset),

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Test probe: writes "cycle word" for every beat that passes, and stops the run if a waiting beat is withdrawn or changed.
+module fg_probe #(
+    parameter int BITS = 8,
+    parameter     NAME = "stream",
+    parameter     FILE = "stream.txt"
+) (
+    input logic            clk,
+    input logic            rst,
+    input logic [63:0]     cycle,
+    input logic            close,  // flush and close the file
+    input logic            valid,
+    input logic            ready,
+    input logic [BITS-1:0] data
+);
+    integer file;
+    logic   open_q;
+
+    initial begin
+        file   = $fopen(FILE, "w");
+        open_q = 1'b1;
+    end
+
+    always @(posedge clk) begin
+        if (open_q && !rst && valid && ready) $fwrite(file, "%0d %h\n", cycle, data);
+        if (open_q && close) begin
+            $fclose(file);
+            open_q <= 1'b0;
+        end
+    end
+
+    fg_stream_check #(.BITS(BITS), .NAME(NAME)) u_check (
+        .clk(clk), .rst(rst), .valid(valid), .ready(ready), .data(data), .in_range(1'b1)
+    );
+endmodule

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Test sink: ready in cycle n if bit n mod PERIOD of ACCEPTS is 1; finished after BEATS beats.
+module fg_sink #(
+    parameter int BEATS   = 1,
+    parameter int PERIOD  = 1,
+    parameter     ACCEPTS = "accepts.hex",
+    localparam int TURN   = PERIOD > 1 ? $clog2(PERIOD) : 1
+) (
+    input  logic        clk,
+    input  logic        rst,
+    input  logic [63:0] cycle,
+    input  logic        valid,
+    output logic        ready,
+    output logic        finished
+);
+    logic accepts [0:PERIOD-1];
+    initial $readmemh(ACCEPTS, accepts);
+
+    logic [31:0] taken_q;
+
+    assign ready    = !rst && accepts[TURN'(cycle % 64'(PERIOD))];
+    assign finished = taken_q >= BEATS;
+
+    always_ff @(posedge clk) begin
+        if (valid && ready) taken_q <= taken_q + 1;
+        if (rst) taken_q <= '0;
+    end
+endmodule
