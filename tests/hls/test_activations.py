@@ -160,8 +160,8 @@ def test_what_gives_no_number_is_named() -> None:
 @pytest.mark.parametrize("place", ["input", "inside"])
 def test_more_than_eight_bits_are_refused_at_once_and_by_name(bits: int, place: str) -> None:
     draft = Draft(3)
-    x = draft.norm(
-        "x" if place == "input" else draft.conv(draft.stem()), np.ones(3 if place == "input" else WIDTH)
+    x = draft.node(
+        "Mul", "x" if place == "input" else draft.conv(draft.stem()), draft.constant(np.float32(0.3))
     )
     said = draft.refusal(draft.quant(x, 2**-12, bits, signed=1))
     number = len(draft.nodes)
@@ -176,4 +176,4 @@ def test_more_bits_than_that_may_be_noted_where_no_integer_changes(bits: int) ->
     draft = Draft(3)
     x = draft.conv(draft.quant("x", 2**-8, bits, signed=0), inputs=3, bits=8, scale=2**-5)
     wide = draft.quant(x, 2**-13, bits + (bits < 20) * 8, signed=1)
-    expect_equal(draft.model(draft.head(draft.quant(draft.norm(wide), 0.25, 8, signed=0))), 3)
+    expect_equal(draft.model(draft.head(draft.quant(draft.norm(wide, np.ones(WIDTH)), 0.25, 8, signed=0))), 3)

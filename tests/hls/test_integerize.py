@@ -301,7 +301,7 @@ def test_an_activation_that_rises_and_falls_cannot_be_built() -> None:
 def test_sums_that_float32_cannot_hold_are_refused() -> None:
     draft = Draft(channels=WIDTH)
     x = draft.quant(draft.norm(draft.conv("x", inputs=3)), 1, 8, signed=0)
-    assert "Conv 'n5' at node 6 of 6: sums from -" in (said := draft.refusal(draft.conv(x, bits=12)))
+    assert "Conv 'n5' at node 6 of 6: sums from -" in (said := draft.refusal(draft.conv(x, bits=16)))
     assert said.endswith("are not exact in float32 (2^24); use fewer channels or bits")
 
 
