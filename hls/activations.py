@@ -62,7 +62,7 @@ def quant(walk: Walk, node: NodeProto) -> None:
     walk.exact &= not chain.curved
     layers = " … ".join(dict.fromkeys(walk.where(other) for other in (*entry.nodes[:1], node)))
     try:
-        _activation(walk, node, entry, chain, int(bits))
+        _activation(walk, node, entry, chain, int(bits.item()))
     except NotMonotoneError as error:
         raise UsageError(
             f"{layers}: the output rises and falls with its input ({error}); "
@@ -204,6 +204,8 @@ def _quantized(node: NodeProto, parameters: list[np.ndarray]) -> Weights:
     constant, scale, _, bits = parameters
     op, context = getCustomOp(node), dict(zip(node.input, parameters, strict=True))
     op.execute_node(context, None)
-    kind = DataType[f"INT{max(int(bits), 2)}" if op.get_nodeattr("signed") else f"UINT{int(bits)}"]
+    kind = DataType[
+        f"INT{max(int(bits.item()), 2)}" if op.get_nodeattr("signed") else f"UINT{int(bits.item())}"
+    ]
     integers = np.rint(context[node.output[0]] / scale).astype(np.int64)
     return Weights(integers, np.broadcast_to(scale.astype(np.float32), constant.shape), kind)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from framegate.hls import check_layers
-from framegate.hls.check_layers import OURS, Checked
-from framegate.hls.graphs import NETWORK, PIXEL_SCALE, metadata
+from framegate.hls import check_layers, finn_ops
+from framegate.hls.check_layers import MOST_VALUES, OURS, Checked
+from framegate.hls.graphs import GENERAL, NETWORK, PIXEL_SCALE, metadata
 from framegate.hls.shapes import QUANTIZERS, infer_shapes, standard_graph, without_weights
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.checker import ValidationError
@@ -25,8 +25,8 @@ from onnx.shape_inference import InferenceError
 from qonnx.core.modelwrapper import ModelWrapper
 
 AGAIN = "export the network again"
+QUANTIZER_DOMAINS = (GENERAL, "onnx.brevitas", "finn.custom_op.general")  # the latter two of older exporters
 OLDEST = 7  # opset: since then operators broadcast as NumPy does
-MOST_VALUES = 2**31  # of a tensor
 _BOUNDED = ("Clip", "Max", "Min", "Pad")  # may have constants that are infinite
 
 
@@ -46,8 +46,9 @@ def check_graph(model: ModelWrapper, file: Path | str) -> None:
     _check_constants(seen)
     check_layers.check_attributes(seen)
     light = _light(model)
-    check_layers.check_shapes(seen, _with_shapes(seen, light))
-    _check_by_onnx(seen, light)
+    known = _with_shapes(seen, light)
+    check_layers.check_shapes(seen, known)
+    _check_by_onnx(seen, light, known)
 
 
 def _check_opsets(seen: Checked) -> None:
@@ -155,13 +156,29 @@ def _check_operators(seen: Checked) -> None:
                 "holds a graph of its own, which cannot be built", "export without control flow", node
             )
         if not node.domain:
-            try:
-                onnx.defs.get_schema(node.op_type, version)
-            except SchemaError:
-                seen.refuse(f"is no operator of ONNX's opset {version}", AGAIN, node)
-        elif node.op_type not in (*QUANTIZERS, *OURS):
-            known = ", ".join((*QUANTIZERS, *OURS))
-            seen.refuse(f"is of domain '{node.domain}'", f"of others than ONNX's own there are {known}", node)
+            _check_schema(seen, node, version)
+        elif node.op_type in QUANTIZERS and node.domain in QUANTIZER_DOMAINS:
+            node.domain = GENERAL
+        elif node.op_type not in OURS or node.domain != finn_ops.DOMAIN:
+            known = f"{', '.join(QUANTIZERS)} of '{GENERAL}' and {', '.join(OURS)} of '{finn_ops.DOMAIN}'"
+            seen.refuse(f"is of domain '{node.domain}'", f"beside ONNX's own operators use {known}", node)
+
+
+def _check_schema(seen: Checked, node: NodeProto, version: int | None) -> None:
+    """A standard operator exists, and has as many inputs and outputs as it may."""
+    try:
+        schema = onnx.defs.get_schema(node.op_type, version or OLDEST)
+    except SchemaError:
+        seen.refuse(f"is no operator of ONNX's opset {version}", AGAIN, node)
+    counts = len(node.input), len(node.output)
+    fits = (
+        schema.min_input <= counts[0] <= schema.max_input,
+        schema.min_output <= counts[1] <= schema.max_output,
+    )
+    if not all(fits) or any(not name for name in node.input[: schema.min_input]):
+        seen.refuse(
+            f"takes {counts[0]} tensors and gives {counts[1]}, which {node.op_type} does not", AGAIN, node
+        )
 
 
 def _check_ends(seen: Checked) -> None:
@@ -249,26 +266,21 @@ def _light(model: ModelWrapper) -> ModelWrapper:
 
 
 def _with_shapes(seen: Checked, light: ModelWrapper) -> ModelWrapper:
-    """A copy of `light` in which every tensor has a shape."""
+    """A copy of `light` with shapes as the layers tell them; where they do not, as the file does."""
     model = ModelWrapper(light.model, make_deepcopy=True, fix_missing_initializer_valueinfo=False)
+    del model.graph.value_info[:]
     try:
         infer_shapes(model)
+        found = {entry.name for entry in model.graph.value_info}
+        told = [entry for entry in light.graph.value_info if entry.name not in found]
+        model.graph.value_info.extend(told)
+        return infer_shapes(model) if told else model
     except (InferenceError, ValidationError) as error:
         seen.refuse(_one_line(error), AGAIN)
-    for node in seen.model.graph.node:
-        for name in filter(None, node.output):
-            shape = model.get_tensor_shape(name)
-            if shape is None or (shape and min(shape) < 1) or math.prod(shape) >= MOST_VALUES:
-                told = "no shape" if shape is None else f"shape {shape}"
-                seen.refuse(
-                    f"gives '{name}' {told}", "it must be fixed, at least 1 everywhere, and small", node
-                )
-    return model
 
 
-def _check_by_onnx(seen: Checked, light: ModelWrapper) -> None:
+def _check_by_onnx(seen: Checked, light: ModelWrapper, known: ModelWrapper) -> None:
     """ONNX's strict shape inference and its checker, on standard operators alone."""
-    known = _with_shapes(seen, light)
     graph = standard_graph(known)
     del graph.value_info[:]
     graph.value_info.extend(light.graph.value_info)

@@ -11,9 +11,11 @@ from framegate.errors import UsageError
 from framegate.hls.shapes import QUANTIZERS
 from onnx import AttributeProto, NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.general.intquant import resolve_rounding_mode
 from qonnx.custom_op.registry import getCustomOp
 
 OURS = ("ChannelMax", "FrameGather", "FrameMean")  # operators of our own that a network may hold
+MOST_VALUES = 2**31  # of a tensor
 LARGEST = 2**16 - 1  # kernel, stride, dilation or padding
 
 _COUNTS = ("blocksize", "dilations", "frames", "group", "kernel_shape", "num_outputs", "stride_t", "strides")
@@ -91,6 +93,17 @@ def _check_types(seen: Checked, node: NodeProto) -> None:
         if given[name].type != _TYPES.get(kind) or (allowed is not None and value not in allowed):
             choice = f"one of {sorted(allowed)}" if allowed else f"of type {kind}"
             seen.refuse(f"has {name}={value}", f"it must be {choice}", node)
+        if name == "groups" and (not value or len(value) % 3):
+            seen.refuse(f"has groups={value}", "give begin, end and frame offset of each range", node)
+        if name == "rounding_mode":
+            _check_rounding(seen, node, value)
+
+
+def _check_rounding(seen: Checked, node: NodeProto, mode: str) -> None:
+    try:
+        resolve_rounding_mode(mode)
+    except ValueError:
+        seen.refuse(f"has rounding_mode={mode}", "QONNX knows ROUND, CEIL, FLOOR and others", node)
 
 
 _REQUIRED = {"ChannelMax": ("group",), "FrameGather": ("frames", "groups"), "FrameMean": ("frames",)}
@@ -98,12 +111,19 @@ _INPUTS = {"BipolarQuant": (2,), "IntQuant": (4,), "Quant": (4,), "Trunc": (5, 6
 
 
 def check_shapes(seen: Checked, known: ModelWrapper) -> None:
-    """Every layer of the file against the shapes around it, all of which are in `known`."""
+    """Every layer of the file against the shapes around it, which are in `known`."""
     for node in seen.model.graph.node:
         kind = "quantizer" if node.op_type in QUANTIZERS else node.op_type
         check = _CHECKS.get(kind)
         if check is not None:
             check(_Layer(seen, known, node))
+        for name in filter(None, node.output):
+            shape = known.get_tensor_shape(name)
+            if shape is None or min(shape, default=1) < 1 or math.prod(shape) >= MOST_VALUES:
+                told = "no shape" if shape is None else f"shape {shape}"
+                seen.refuse(
+                    f"gives '{name}' {told}", "a shape must be fixed, above 0 and not too large", node
+                )
 
 
 @dataclass(frozen=True)
@@ -120,8 +140,8 @@ class _Layer:
 
     @property
     def result(self) -> list[int]:
-        """The shape of the output."""
-        return list(self.known.get_tensor_shape(self.node.output[0]))
+        """The shape of the output; that of the input where it is not known."""
+        return list(self.known.get_tensor_shape(self.node.output[0]) or self.shape(0))
 
     def refuse(self, what: str, remedy: str) -> NoReturn:
         """Raise UsageError."""
@@ -228,7 +248,7 @@ def _gather(layer: _Layer) -> None:
     shape, given = layer.shape(0), attributes(layer.node)
     groups, frames, outputs = given["groups"], given["frames"], given.get("outputs", 0)
     ranges = list(zip(groups[0::3], groups[1::3], groups[2::3], strict=False))
-    if not groups or len(groups) % 3 or any(not 0 <= begin < end <= shape[1] for begin, end, _ in ranges):
+    if any(not 0 <= begin < end <= shape[1] for begin, end, _ in ranges):
         layer.refuse(
             f"has groups={groups} of {shape[1]} channels", "give begin, end and frame offset of each range"
         )

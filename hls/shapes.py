@@ -19,7 +19,7 @@ def infer_shapes(model: ModelWrapper) -> ModelWrapper:
     while True:  # a pass ends at layers of ours whose input has no shape yet
         graph = standard_graph(model)
         inferred = shape_inference.infer_shapes(
-            helper.make_model(graph, opset_imports=model.model.opset_import)
+            helper.make_model(graph, opset_imports=model.model.opset_import), data_prop=True
         )
         outputs = {entry.name: entry for entry in inferred.graph.output}
         for entry in model.graph.output:

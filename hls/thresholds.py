@@ -85,7 +85,7 @@ class FloatChain:
         scale_name, bits_name = output_format(quant)
         scale = self._context[scale_name].astype(np.float32)
         self.scale = scale.reshape(-1 if scale.size > 1 else ())  # one, or one per channel
-        bits = self._context[bits_name]
+        bits = self._context[bits_name].item()
         op = getCustomOp(quant)
         signed, narrow = op.get_nodeattr("signed"), op.get_nodeattr("narrow")
         self.low, self.high = int(min_int(signed, narrow, bits)), int(max_int(signed, narrow, bits))
