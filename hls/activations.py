@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from framegate.errors import UsageError
+from framegate.hls.dialect import ROUNDINGS
 from framegate.hls.finn_ops import datatype
 from framegate.hls.graphs import GENERAL
 from framegate.hls.products import add_shift
@@ -30,8 +31,12 @@ def quant(walk: Walk, node: NodeProto) -> None:
         )
     if bits.size != 1 or float(bits) not in range(1, 33):
         raise UsageError(f"{walk.where(node)}: bit width {bits.tolist()}; use a whole number")
-    if bits == 1 and getCustomOp(node).get_nodeattr("signed") and not walk.is_constant(node.input[0]):
-        raise UsageError(f"{walk.where(node)}: activations of one signed bit are -1 and 1; use 2 bits")
+    rounding = getCustomOp(node).get_nodeattr("rounding_mode")
+    if rounding.upper() not in ROUNDINGS:
+        raise UsageError(
+            f"{walk.where(node)}: rounding_mode={rounding}, which QONNX does not define; use one of "
+            f"{', '.join(ROUNDINGS)}"
+        )
     walk.note_scale(scale)
     if (constant := walk.model.get_initializer(node.input[0])) is not None and node.op_type != "Trunc":
         walk.seen[node.output[0]] = _quantized(node, [constant, scale, zero, bits])
@@ -50,7 +55,7 @@ def quant(walk: Walk, node: NodeProto) -> None:
 
 def _thresholds(walk: Walk, node: NodeProto, pending: Pending, bits: int) -> None:
     source = pending.integers
-    chain = FloatChain(walk.model, pending.source, list(pending.nodes), node, len(source.shape))
+    chain = FloatChain(walk.model, pending.source, list(pending.nodes), node, pending.rank)
     try:
         found = staircase(chain, source.scale.reshape(-1), source.low, source.high)
     except NotMonotoneError as error:
@@ -64,7 +69,7 @@ def _thresholds(walk: Walk, node: NodeProto, pending: Pending, bits: int) -> Non
         return
     if (found.sign < 0).any():
         source = _flipped(walk, node, pending, found.sign)
-    kind = DataType[f"{'INT' if chain.low < 0 else 'UINT'}{bits}"]
+    kind = DataType[f"INT{max(bits, 2)}" if chain.low < 0 else f"UINT{bits}"]
     first, last = int(source.low.min()), int(source.high.max()) + 1
     name = walk.writer.constant(
         f"{node.output[0]}_thresholds", found.thresholds, datatype(min(first, 0), max(last, 0))

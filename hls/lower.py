@@ -9,11 +9,11 @@ import onnx
 from framegate.errors import UsageError
 from framegate.hls.channels_last import lower_convolutions
 from framegate.hls.clean import clean
+from framegate.hls.dialect import in_qonnx_words
 from framegate.hls.graphs import save
 from framegate.hls.harden import to_hardware
 from framegate.hls.integerize import integerize
 from framegate.hls.names import name_layers
-from framegate.hls.shapes import describe_constants
 from google.protobuf.message import DecodeError
 from onnx.checker import ValidationError
 from qonnx.core.modelwrapper import ModelWrapper
@@ -48,7 +48,7 @@ def lower(qonnx_path: Path, build: Path, progress: Callable[[str], None] = lambd
 
 
 def load(path: Path) -> ModelWrapper:
-    """Read an ONNX file. Raises UsageError when it is none."""
+    """Read an ONNX file, in QONNX's words and with a shape for every tensor. Raises UsageError when it is none."""
     remedy = "give a QONNX file, as `framegate train` or Brevitas exports it"
     try:
         model = ModelWrapper(onnx.load(path), fix_missing_initializer_valueinfo=False)
@@ -59,5 +59,4 @@ def load(path: Path) -> ModelWrapper:
         raise UsageError(f"{path}: not an ONNX file; {remedy}") from None
     if not model.graph.node:
         raise UsageError(f"{path}: a graph without layers; {remedy}")
-    describe_constants(model.graph)
-    return model
+    return in_qonnx_words(model)

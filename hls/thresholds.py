@@ -63,6 +63,8 @@ class FloatChain:
         op = getCustomOp(quant)
         signed, narrow = op.get_nodeattr("signed"), op.get_nodeattr("narrow")
         self.low, self.high = int(min_int(signed, narrow, bits)), int(max_int(signed, narrow, bits))
+        if signed and bits == 1:
+            self.low, self.high = -1, 1  # QONNX knows these two levels alone, without the 0 between them
 
     def __call__(self, accumulators: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Integers (levels, channels) of the quantizer; `scale` is the value of one accumulator step."""
