@@ -43,6 +43,7 @@ from framegate.quant import threshold as thresholds
 from framegate.quant.clips import Clip
 from framegate.quant.export import export_qonnx, network_config
 from framegate.quant.networks import checkpoint_file, find, load, model_file
+from framegate.quant.transforms import SMALLEST_SIDE
 from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
 from framegate.rtl_sim.simulator import Simulator
 from framegate.steps import Code, Steps, locked
@@ -168,10 +169,12 @@ def simulate_build(
 
 
 def takes_videos(build: Path) -> bool:
-    """Whether the design in `build` takes what a video gives: square frames of red, green and blue."""
+    """Whether the design in `build` takes what a video gives: square frames of red, green and blue, of a size to which
+    videos are brought.
+    """
     read_report(build)  # says what is missing
     pixels = load_dataflow(build / DATAFLOW).pixels
-    return pixels.channels == 3 and pixels.height == pixels.width
+    return pixels.channels == 3 and pixels.height == pixels.width and pixels.height >= SMALLEST_SIDE
 
 
 def bitstream_build(build: Path, target: str, seed: int, say: Callable[[str], None]) -> FlowReport:

@@ -2,12 +2,15 @@
 """`framegate simulate`: the RTL against every level above it, in values and in cycles."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import FramegateError, UsageError
 from framegate.options import MANY
+
+if TYPE_CHECKING:  # importing it takes seconds
+    from framegate.rtl_sim.ladder import Rung
 
 EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"
 
@@ -37,7 +40,8 @@ def command(
     videos = takes_videos(build)
     if clips and not videos:
         raise UsageError(
-            f"{build}: takes no square frames of red, green and blue, so no video; leave --clips out for noise"
+            f"{build}: takes no square frames of red, green and blue of 8x8 pixels or more, so no video; leave "
+            f"--clips out for noise"
         )
     found = find_clips(clips) if clips else demo_clips(build / "clips", 1) if videos else []
     chosen = [found[index] for index in spread([clip.label for clip in found], limit)]
@@ -49,10 +53,7 @@ def command(
         simulator=known("fast" if fast else simulator),
         probe=probe,
     )
-    lines = [
-        f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"
-        for rung in judgement.ladder
-    ]
+    lines = [_line(rung) for rung in judgement.ladder]
     for name, logit in judgement.thresholds.items():
         raised = sum(name in clip["alarms"] for clip in judgement.clips)
         lines.append(f"alarm of {name} from logit {logit:g}: {raised} of {len(judgement.clips)} clips")
@@ -66,3 +67,11 @@ def command(
     if problem := judgement.problem():  # the figures are out already: no second object on stdout
         say(f"framegate: {problem}")
         raise typer.Exit(FramegateError.exit_code)
+
+
+def _line(rung: "Rung") -> str:
+    """A level of the ladder in words."""
+    counted = f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,}"
+    if rung.mismatches is None:
+        return f"{counted} integers, the {rung.compares}"
+    return f"{counted} {rung.compares}, {rung.mismatches} differ"

@@ -13,7 +13,7 @@ from framegate.files import whole
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.kernels import LOAD_BITS, Decide, Kernel, Memory, packed
 from framegate.hls.schedule import Schedule
-from framegate.hls.stream import Stream
+from framegate.hls.stream import Stream, check_fit
 from jinja2 import Environment, StrictUndefined
 
 TOP = "framegate"
@@ -151,7 +151,8 @@ def image_parameters(memories: Iterable[Memory], prefix: str) -> dict[str, str]:
 
 
 def image(memory: Memory) -> str:
-    """A memory as $readmemh reads it, one word per line."""
+    """A memory as $readmemh reads it, one word per line. Raises FramegateError when a word has more bits than it."""
+    check_fit(memory.suffix, memory.words, memory.bits)
     digits = -(-memory.bits // 4)
     return "".join(f"{word:0{digits}x}\n" for word in memory.words)
 

@@ -19,7 +19,8 @@ from torchvision.transforms.v2 import functional as pictures
 Frames = NDArray[np.uint8]  # (N, H, W, 3), RGB
 
 Count = Annotated[int, Field(ge=1, le=65_536)]
-Side = Annotated[int, Field(ge=8, le=4096)]  # pixels
+SMALLEST_SIDE = 8  # pixels
+Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=4096)]
 Positive = Annotated[float, Field(gt=0)]
 
 _alike = BeforeValidator(lambda value: (value,) * 3 if isinstance(value, int | float) else value)

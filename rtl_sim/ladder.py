@@ -28,20 +28,20 @@ from framegate.rtl_sim.verify import Verdict, verify
 CHECKPOINT, FLOAT, VERDICT, SIMULATION = "checkpoint.pt", "float.pt", "verdict.json", "sim"
 
 
-FREE_SCALES = "steps of free scales"
+INTEGERS, PREDICTIONS, FREE_SCALES, YARDSTICK = "integers", "predictions", "steps of free scales", "yardstick"
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One level of truth beside the integer reference."""
+    """One level of truth beside the integer reference, or that itself: the YARDSTICK, compared with nothing."""
 
     rung: str
     clips: int
     values: int
-    mismatches: int
+    mismatches: int | None  # None of the yardstick
     first_mismatch: str | None
-    # Integers, the one thing that must be equal; predictions of the float network, which has none; FREE_SCALES.
-    compares: str = "integers"
+    # INTEGERS, the one thing that must be equal; PREDICTIONS of the float network, which has none; FREE_SCALES.
+    compares: str = INTEGERS
     alarms: int = 0  # compared beside the values: of the rungs above, from logits; below they are values
     alarm_mismatches: int = 0
 
@@ -124,7 +124,7 @@ def judge(
             values = values[:, -1]
         free = name == "qonnx" and not _exact(build)
         rungs.append((_on_steps if free else _on_integers)(name, values, wanted, dataflow))
-    rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
+    rungs.append(Rung("reference", len(chosen), wanted.size, None, None, compares=YARDSTICK))
     progress(f"rtl: {len(chosen)} clips in {simulator}")
     verdict = verify(
         dataflow,
@@ -198,7 +198,7 @@ def _on_predictions(values: np.ndarray, expected: np.ndarray, dataflow: Dataflow
         differs = values.argmax(axis=1) != expected.argmax(axis=1)
     wrong = np.flatnonzero(differs)
     first = f"float: clip {wrong[0]} has another class" if len(wrong) else None
-    plain = Rung("float", len(values), len(values), len(wrong), first, compares="predictions")
+    plain = Rung("float", len(values), len(values), len(wrong), first, compares=PREDICTIONS)
     return _with_alarms(plain, values, expected, dataflow)
 
 
@@ -233,7 +233,7 @@ def _judgement(
     clips: Sequence[Clip],
     integers: np.ndarray,
 ) -> Judgement:
-    exact = [rung for rung in rungs if rung.compares == "integers"]
+    exact = [rung for rung in rungs if rung.compares == INTEGERS]
     # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only.
     first = next((rung.first_mismatch for rung in reversed(exact) if rung.first_mismatch), None)
     scaled = integers * dataflow.logit_scale

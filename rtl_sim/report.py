@@ -18,7 +18,7 @@ from framegate.quant import evaluation
 from framegate.quant.clips import decode, spread
 from framegate.quant.datasets import NORMAL
 from framegate.quant.threshold import Choice
-from framegate.rtl_sim.ladder import VERDICT, read_judgement
+from framegate.rtl_sim.ladder import INTEGERS, VERDICT, read_judgement
 from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
@@ -79,7 +79,7 @@ class Card:
 
 
 def _exactness(verdict: Json) -> Card:
-    rungs = [rung for rung in verdict.get("ladder", []) if rung["rung"] != "float"]
+    rungs = [rung for rung in verdict.get("ladder", []) if rung["compares"] == INTEGERS]
     if not rungs:
         return Card("Values", "open", "not compared", "run framegate simulate")
     values = sum(rung["values"] for rung in rungs)

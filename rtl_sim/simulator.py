@@ -16,6 +16,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.emit import STREAM_CHECK
+from framegate.hls.stream import check_fit
 from framegate.hls.tools import require_simulator
 from framegate.rtl_sim import fast, plain_names
 from jinja2 import Environment, StrictUndefined
@@ -120,6 +121,7 @@ class Bench:
         for image in self.rtl.glob("*.hex"):
             shutil.copyfile(image, self.work / image.name)
         for source in self.inputs:
+            check_fit(source.name, source.words, source.bits)
             _write_hex(self.work / f"{source.name}_words.hex", source.words)
             _write_hex(self.work / f"{source.name}_offers.hex", source.offers.tolist())
         for sink in self.outputs:

@@ -130,7 +130,7 @@ def _bench(
     load: list[int],
 ) -> Bench:
     result = nets(dataflow)[-1]
-    words = to_beats(pixels, dataflow.pixels)
+    words = to_beats(pixels, dataflow.pixels, PIXELS)
     sources = [Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=offers)]
     if load:
         at_once = np.zeros(len(load), dtype=np.int64)

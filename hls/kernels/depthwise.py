@@ -156,7 +156,7 @@ class Depthwise(Stage):
             "IN_LUTS": int(self.multiply == "lut"),
         }
         words = [
-            pack(step, self.weight_bits)
+            pack(step, self.weight_bits, f"{self.name} weights", signed=True)
             for step in self._blocks().transpose(0, 2, 1).reshape(-1, self.multipliers)
         ]
         return Instance(

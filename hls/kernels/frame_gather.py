@@ -173,9 +173,9 @@ class FrameGather(Buffer):
             "KEPT": self.kept,
             **self._memory_parameters(),
             "TAPS": len(self.groups),
-            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16),
-            "COUNT": packed([(end - begin) // lanes for begin, end, _ in self.groups], 16),
-            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
+            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16, self.name),
+            "COUNT": packed([(end - begin) // lanes for begin, end, _ in self.groups], 16, self.name),
+            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16, self.name),
         }
         return Instance("fg_frame_gather", parameters)
 

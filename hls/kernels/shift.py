@@ -101,10 +101,12 @@ class Shift(Stage):
             "ENDLESS": int(self.endless),
             "OLDEST": max(self._delay(offset) for _, _, offset in self.groups),
             "GROUPS": len(self.groups),
-            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16),
-            "LAST": packed([end // lanes - 1 for _, end, _ in self.groups], 16),
-            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
-            "SLICES": packed([ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16),
+            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16, self.name),
+            "LAST": packed([end // lanes - 1 for _, end, _ in self.groups], 16, self.name),
+            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16, self.name),
+            "SLICES": packed(
+                [ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16, self.name
+            ),
         }
         return Instance("fg_shift", parameters)
 

@@ -76,7 +76,20 @@ def test_clips_are_exact_on_every_rung_and_stream(
     assert result.code == 0
     found = result.json
     assert (found["clips"], found["bit_exact"], found["mismatches"]) == (3, True, 0)
-    assert [rung["rung"] for rung in found["ladder"]] == ["brevitas", "qonnx", "finn", "reference", "rtl"]
+    ladder = {rung["rung"]: (rung["compares"], rung["mismatches"]) for rung in found["ladder"]}
+    exact = ("integers", 0)
+    assert ladder == {
+        "brevitas": exact,
+        "qonnx": exact,
+        "finn": exact,
+        "reference": ("yardstick", None),
+        "rtl": exact,
+    }
+    words = framegate(
+        "simulate", build.relative_to(tmp_path), "--clips", clips, "--limit", 3, "--probe"
+    ).out.splitlines()
+    (yardstick,) = [line for line in words if line.startswith("reference")]
+    assert yardstick.endswith(" integers, the yardstick")
     times = found["latency_cycles"]
     assert times["measured"] == times["predicted"]
     assert times["jitter"] == 0
