@@ -26,7 +26,7 @@ _DEFAULTS: dict[str, dict[str, int | str]] = {
     "Quant": _QUANT,
     "Trunc": {"rounding_mode": "FLOOR"},
 }
-_SAME_ROUNDING = {"ROUND_TO_ZERO": "DOWN"}  # Brevitas' name -> QONNX's
+SAME_ROUNDING = {"ROUND_TO_ZERO": "DOWN"}  # Brevitas' name -> QONNX's
 
 
 def in_qonnx_words(model: ModelWrapper) -> ModelWrapper:
@@ -59,4 +59,4 @@ def _spell_out(node: NodeProto) -> None:
             node.attribute.append(helper.make_attribute(name, value))
     for entry in node.attribute:
         if entry.name == "rounding_mode":
-            entry.s = _SAME_ROUNDING.get(entry.s.decode().upper(), entry.s.decode()).encode()
+            entry.s = SAME_ROUNDING.get(entry.s.decode().upper(), entry.s.decode()).encode()

@@ -15,6 +15,7 @@ from framegate.hls.graphs import save
 from framegate.hls.harden import to_hardware
 from framegate.hls.integerize import integerize
 from framegate.hls.names import name_layers
+from framegate.hls.shapes import describe_constants
 from google.protobuf.message import DecodeError
 from onnx.checker import ValidationError
 from qonnx.core.modelwrapper import ModelWrapper

@@ -58,7 +58,7 @@ def test_x_and_x_is_twice_x() -> None:
     assert np.array_equal(*results)
 
 
-@pytest.mark.parametrize("op", ["Mul", "Sub", "Div"])
+@pytest.mark.parametrize("op", ["Sub", "Div"])
 def test_other_operations_of_a_tensor_and_itself_are_refused_by_name(op: str) -> None:
     draft = Draft()
     x = draft.stem()
