@@ -125,7 +125,7 @@ def reshape(walk: Walk, node: NodeProto) -> None:
 def _vector(
     walk: Walk, node: NodeProto, entry: Entry | None, source: Integers, shape: tuple[int, ...]
 ) -> None:
-    """The frames of one pixel of `source` as vectors, of `shape`. What no quantizer has ended yet goes on behind them."""
+    """Frames of one pixel as vectors, of `shape`. What no quantizer has ended yet goes on behind them."""
     result = replace(source, tensor=node.output[0], shape=shape)
     name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
     walk.add(node, result, "Reshape", [source.tensor, name])
