@@ -20,7 +20,7 @@ ROUNDINGS = (
 )  # that QONNX defines
 
 # What QONNX's documents let default; its code wants to be told.
-_QUANT = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
+_QUANT: dict[str, int | str] = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
 _DEFAULTS: dict[str, dict[str, int | str]] = {
     "IntQuant": _QUANT,
     "Quant": _QUANT,

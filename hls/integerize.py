@@ -126,16 +126,16 @@ def reshape(walk: Walk, node: NodeProto) -> None:
             f"flattened, frame by frame"
         )
     elif known.shape[2:] == (1, 1):
-        _vector(walk, node, entry, shape)
+        _vector(walk, node, entry, known, shape)
     else:
         identity(walk, node)
         walk.seen[node.output[0]] = _flat(walk.seen[node.output[0]])
 
 
-def _vector(walk: Walk, node: NodeProto, entry: Entry, shape: tuple[int, ...]) -> None:
+def _vector(
+    walk: Walk, node: NodeProto, entry: Entry | None, source: Integers, shape: tuple[int, ...]
+) -> None:
     """Frames of one pixel as vectors, of `shape`. What no quantizer has ended yet goes on behind them."""
-    source = entry.integers if isinstance(entry, Pending) else entry
-    assert isinstance(source, Integers)
     result = replace(source, tensor=node.output[0], shape=shape)
     name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
     walk.add(node, result, "Reshape", [source.tensor, name])
