@@ -17,7 +17,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+,@-]*")
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> int:
     """`tools.run`, in which each absolute path of the command is plain: an odd folder gets a link for the time."""
     with _plain(command) as (plain, links):
-        if links:  # Verilator's makefile refuses a folder with a space, though it calls everything by its plain name
+        if (
+            links
+        ):  # Verilator's makefile refuses a folder with a space, though it calls everything by its plain name
             flags = f"{environment.get('MAKEFLAGS', '')} CURDIR={next(iter(links))}"
             environment = {**environment, "MAKEFLAGS": flags.strip()}
         status = tools.run(plain, folder, environment, log)
