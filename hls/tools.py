@@ -75,7 +75,7 @@ class Tool:
 
 
 # Told the tool's process group, it waits for the end of us, however that comes, and then ends what we started.
-_AFTER_US = ("/bin/sh", "-c", 'read -r _; kill -KILL -- "-$1"', "framegate-watch")
+_AFTER_US = ("/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "framegate-watch")
 _GRACE = 2.0  # seconds that a tool has to end when it is asked to
 
 

@@ -21,7 +21,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from framegate.pipeline import compile_model
 
     folder = tmp_path_factory.mktemp("compiled")
-    checkpoint = small(folder / "checkpoint.pt", name="tsn-lite", shift="none", widths=(4, 4, 4))
+    checkpoint = small(
+        folder / "checkpoint.pt", name="tsn-lite", shift="none", widths=(4, 4, 4), frames=2, size=8
+    )
     compile_model(str(checkpoint), folder / "build", "ulx3s-85f", "5000", None, lambda _: None)
     return folder
 
@@ -113,7 +115,7 @@ def test_json_of_another_shape_is_named(framegate: Callable, build: Path, name: 
     read = {
         "latency.json": ("report", build),
         "verdict.json": ("report", build),
-        "threshold.json": ("evaluate", "--clips", build, "--threshold", build / name),
+        "threshold.json": ("compile", "tsm-lite", "--build", build.parent / "b", "--threshold", build / name),
     }
     result = framegate(*read.get(name, ("simulate", build, "--clips", build)))
     assert result.code == 2

@@ -2,8 +2,13 @@
 """Which tool is taken: a new one on PATH, else the wheel's, else a sentence that names it."""
 
 import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from framegate.errors import UsageError
@@ -118,3 +123,59 @@ def test_clang_replaces_a_missing_gcc(path: Path) -> None:
 def test_icarus_is_named_when_missing() -> None:
     with pytest.raises(UsageError, match=r"^vvp: not found on PATH; .*apt-get install iverilog$"):
         tools.require_simulator("icarus")
+
+
+_RUNNER = """
+import os, sys
+from pathlib import Path
+from framegate.hls import tools
+tools.run(["/bin/sh", "-c", "echo started; sleep 90 & sleep 90; wait"], Path(), os.environ, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_what_a_tool_started_ends_with_us(tmp_path: Path, number: signal.Signals) -> None:
+    """Also when only this process gets the signal, and cannot handle it."""
+    log = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", _RUNNER, str(log)], stderr=subprocess.DEVNULL) as ours:
+        _wait(lambda: log.is_file() and log.read_text() == "started\n" and len(_writing(log)) == 3)
+        ours.send_signal(number)
+    _wait(lambda: not _writing(log))
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    """Poll, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _writing(log: Path) -> list[str]:
+    """The processes that have `log` as their output."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if os.readlink(process / "fd" / "1") == str(log):
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("words", ["as: a.o: No space left on device", ""], ids=["told", "untold"])
+def test_a_full_disk_is_named(tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the tool says, or, where it could not even write that, by the room that is left."""
+    if not words:
+        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100))
+    sentence = (
+        rf"^{tmp_path}: the disk is full \(.*No space left on device\); free some space or choose another"
+    )
+    with pytest.raises(UsageError, match=sentence):
+        tools.run(["/bin/sh", "-c", f"echo '{words}'; exit 1"], tmp_path, os.environ, tmp_path / "log")
+
+
+def test_a_failing_tool_returns_its_status(tmp_path: Path) -> None:
+    run = ["/bin/sh", "-c", "echo out; echo err >&2; read line; kill -9 $$"]
+    assert tools.run(run, tmp_path, os.environ, tmp_path / "log") == -9
+    assert (tmp_path / "log").read_text() == "out\nerr\n"
