@@ -15,10 +15,9 @@ Bits = Annotated[
     Annotated[int, Field(ge=2, le=8)] | None,  # None: float, which TOML and the command line spell "float"
     BeforeValidator(lambda value: None if value == "float" else value),
 ]
-Count = Annotated[
-    int, Field(ge=1, le=65_536)
-]  # far more than any network has: a number of channels of a million
-Depth = Annotated[int, Field(ge=1, le=256)]  # would fill the memory before anything could be said about it
+# Far more than any network has: a million channels would fill the memory before anything could be said about them.
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Depth = Annotated[int, Field(ge=1, le=256)]
 
 
 class NetworkConfig(Settings):
@@ -36,9 +35,8 @@ class NetworkConfig(Settings):
     transform: TransformConfig = Field(
         default_factory=lambda known: TransformConfig.of(known.get("frames", 8), known.get("size", 64))
     )
-    alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA)] | None = (
-        None  # of MobileNets: the share of the paper's channels
-    )
+    # Of MobileNets: the share of the paper's channels.
+    alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA)] | None = None
     # Channels of the stem, then of each block or stage (of SlowFast: inside its slow pathway's bottlenecks; C3D has
     # no stem), and by what each divides height and width.
     widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 16, 32, 64)
