@@ -2,7 +2,7 @@
 """`framegate simulate`: the RTL against every level above it, in values and in cycles."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from framegate.console import Json, say, show
@@ -22,9 +22,15 @@ def command(
     fast: Annotated[
         bool, typer.Option("--fast", help="For long runs: Verilator without cocotb; as --simulator fast.")
     ] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the pass with stalls; by default a new one, which is told.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Simulate clips back to back; fails on the first value or cycle that is not the predicted one."""
+    """Simulate clips back to back, then some with stalls of source and sink and a cut by `clear`.
+
+    Fails on the first value or cycle that is not the predicted one, and on a memory image that is not the compiled one.
+    """
     from framegate.pipeline import as_json, simulate_build, takes_videos
     from framegate.quant.clips import spread
     from framegate.quant.datasets import find_clips
@@ -45,14 +51,17 @@ def command(
         noise=0 if clips else 1 if videos else 4,
         simulator=known("fast" if fast else simulator),
         probe=probe,
+        seed=seed,
     )
     lines = [
-        f"{rung.rung:10} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"
+        f"{rung.rung:11} {rung.clips:4} clips {rung.values:12,} {rung.compares}, {rung.mismatches} differ"
         for rung in judgement.ladder
     ]
     for name, logit in judgement.thresholds.items():
         raised = sum(name in clip["alarms"] for clip in judgement.clips)
         lines.append(f"alarm of {name} from logit {logit:g}: {raised} of {len(judgement.clips)} clips")
+    if stalled := judgement.stalled:
+        lines.append(_in_words(stalled))
     times = judgement.latency_cycles
     lines += [
         f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}, jitter {times['jitter']}",
@@ -62,3 +71,14 @@ def command(
     if problem := judgement.problem():  # the figures are out already: no second object on stdout
         say(f"framegate: {problem}")
         raise typer.Exit(FramegateError.exit_code)
+
+
+def _in_words(stalled: dict[str, Any]) -> str:
+    """The pass with stalls."""
+    full = "all was full" if stalled["full"] else "never was all full"
+    streams = stalled["streams_stalled"]
+    inside = f", stalls on {streams[0]} of {streams[1]} streams" if streams else ""
+    return (
+        f"stalled: seed {stalled['seed']}, pixels waited {stalled['longest_wait']:,} cycles at most ({full}){inside}; "
+        f"`clear` after {stalled['cut_after']:,} beats of a clip"
+    )

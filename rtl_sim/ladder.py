@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact, top to bottom."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,12 +23,16 @@ from framegate.quant.networks import Network, NetworkConfig, load, logits
 from framegate.quant.threshold import Choice
 from framegate.quant.transforms import TransformConfig
 from framegate.rtl_sim import reference
+from framegate.rtl_sim.compare import Difference
+from framegate.rtl_sim.images import compare_images
 from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.stalls import Stalled
 from framegate.rtl_sim.verify import Verdict, verify
 
 CHECKPOINT, FLOAT, VERDICT, SIMULATION = "checkpoint.pt", "float.pt", "verdict.json", "sim"
 
 
+IMAGES, STALLED = "images", "rtl stalled"  # rungs beside that of the RTL
 FREE_SCALES = "steps of free scales"
 
 
@@ -63,6 +68,7 @@ class Judgement:
     metrics: dict[str, Any] | None
     confusion: dict[str, Any] | None
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
+    stalled: dict[str, Any] | None = None  # the pass with stalls: see stalls.Stalled
 
     def problem(self) -> str | None:
         """The first value or cycle that is not as it should be, in one sentence; None when all are."""
@@ -93,9 +99,12 @@ def judge(
     noise: int = 0,
     simulator: Simulator = "verilator",
     probe: bool = False,
+    seed: int | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Judgement:
     """Climb down the ladder on `clips`, write verdict.json, return what it says.
+
+    `seed`: of the stalls and the cut in the RTL's second pass; None for a new one, which the judgement tells.
 
     The slow rungs (QONNX, FINN, RTL) take `hardware_clips` of them (all: None), spread over the classes, and
     `noise` clips of random pixels. Raises UsageError for clips that cannot be read or a build without a design.
@@ -123,7 +132,10 @@ def judge(
         free = name == "qonnx" and not _exact(build)
         rungs.append((_on_steps if free else _on_integers)(name, values, wanted, dataflow))
     rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
-    progress(f"rtl: {len(chosen)} clips in {simulator}")
+    images = compare_images(dataflow, build / RTL)
+    rungs.append(_of_hardware(IMAGES, 0, images))
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    progress(f"rtl: {len(chosen)} clips in {simulator}, then some that stall, seed {seed}")
     verdict = verify(
         dataflow,
         build / RTL,
@@ -131,11 +143,21 @@ def judge(
         build / SIMULATION / simulator,
         simulator=simulator,
         probe=probe,
+        seed=seed,
     )
-    rungs.append(Rung("rtl", len(chosen), verdict.values, verdict.mismatches, verdict.first_mismatch))
+    assert verdict.stalled is not None
+    rungs += [
+        _of_hardware(STALLED, verdict.stalled.clips, verdict.stalled),
+        _of_hardware("rtl", len(chosen), verdict),
+    ]
     judgement = _judgement(dataflow, rungs, verdict, clips, expected[: len(real)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
+
+
+def _of_hardware(name: str, clips: int, found: Difference | Stalled | Verdict) -> Rung:
+    first = found.first if isinstance(found, Difference) else found.first_mismatch
+    return Rung(name, clips, found.values, found.mismatches, first)
 
 
 def _transform(dataflow: Dataflow) -> TransformConfig:
@@ -256,6 +278,7 @@ def _judgement(
         metrics=metrics,
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
         thresholds=dataflow.thresholds,
+        stalled=asdict(verdict.stalled) if verdict.stalled else None,
     )
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test probe: writes "cycle word" for every beat that passes, and stops the run if a waiting beat is withdrawn or changed.
+// Test probe: writes "cycle word" for every beat that passes, and at the end "waited" with the cycles of the longest wait.
+// Stops the run if a waiting beat is withdrawn or changed.
 module probe #(
     parameter int BITS = 8,
     parameter     NAME = "stream",
@@ -16,6 +17,8 @@ module probe #(
     integer          file;
     logic            waits_q, open_q;
     logic [BITS-1:0] offered_q;
+    logic [31:0]     wait_q    = '0;
+    logic [31:0]     longest_q = '0;
 
     initial begin
         file   = $fopen(FILE, "w");
@@ -25,11 +28,14 @@ module probe #(
     always @(posedge clk) begin
         if (open_q && !rst && valid && ready) $fwrite(file, "%0d %h\n", cycle, data);
         if (open_q && close) begin
+            $fwrite(file, "waited %0d\n", longest_q);
             $fclose(file);
             open_q <= 1'b0;
         end
         waits_q   <= valid && !ready && !rst;
         offered_q <= data;
+        wait_q    <= valid && !ready && !rst ? wait_q + 1 : '0;
+        if (wait_q > longest_q) longest_q <= wait_q;
         if (waits_q && !rst && !(valid && data == offered_q))
             $fatal(1, "stream %0s: beat %h was withdrawn or changed while it waited, in cycle %0d", NAME, offered_q, cycle);
     end
