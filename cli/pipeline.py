@@ -44,7 +44,16 @@ from framegate.quant.clips import Clip
 from framegate.quant.export import export_qonnx, network_config
 from framegate.quant.networks import checkpoint_file, find, load, model_file
 from framegate.quant.transforms import SMALLEST_SIDE
-from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
+from framegate.rtl_sim.ladder import (
+    CHECKPOINT,
+    FLOAT,
+    IMAGES,
+    STALLED,
+    VERDICT,
+    Judgement,
+    judge,
+    read_judgement,
+)
 from framegate.rtl_sim.simulator import Simulator
 from framegate.steps import Code, Steps, locked
 
@@ -139,6 +148,7 @@ def simulate_build(
     noise: int = 0,
     simulator: Simulator = "verilator",
     probe: bool = False,
+    seed: int | None = None,
 ) -> Judgement:
     """The ladder on `clips`: see `judge`. The judgement of an unchanged build on the same clips is kept."""
     read_report(build)  # says what is missing
@@ -147,7 +157,7 @@ def simulate_build(
         models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
         tools = [str(tool) for tool in simulator_tools("icarus" if simulator == "icarus" else "verilator")]
         options = [
-            str((hardware_clips, noise, simulator, probe)),
+            str((hardware_clips, noise, simulator, probe, seed)),
             *(f"{clip.path} {clip.label}" for clip in clips),
         ]
         Steps(build, say).run(
@@ -161,6 +171,7 @@ def simulate_build(
                 noise=noise,
                 simulator=simulator,
                 probe=probe,
+                seed=seed,
                 progress=lambda step: say(f"  {step}"),
             ),
             SIMULATE,
@@ -341,6 +352,7 @@ def as_json(judgement: Judgement) -> dict[str, object]:
     """What `framegate simulate --json` prints."""
     plain = asdict(judgement)
     rtl = next(rung for rung in judgement.ladder if rung.rung == "rtl")
+    hardware = [rung for rung in judgement.ladder if rung.rung in ("rtl", STALLED, IMAGES)]
     return {
         **{
             key: plain[key]
@@ -355,7 +367,8 @@ def as_json(judgement: Judgement) -> dict[str, object]:
             )
         },
         "clips": rtl.clips,
-        "mismatches": rtl.mismatches,
+        "mismatches": sum(rung.mismatches for rung in hardware),
+        "stalled": judgement.stalled,
         "late": judgement.late,
         "error": judgement.problem(),
         "simulator": judgement.simulator,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact, top to bottom."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,13 +23,17 @@ from framegate.quant.networks import Network, NetworkConfig, load, logits
 from framegate.quant.threshold import Choice
 from framegate.quant.transforms import TransformConfig
 from framegate.rtl_sim import reference
+from framegate.rtl_sim.compare import Difference
+from framegate.rtl_sim.images import compare_images
 from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.stalls import Stalled
 from framegate.rtl_sim.verify import Verdict, verify
 
 CHECKPOINT, FLOAT, VERDICT, SIMULATION = "checkpoint.pt", "float.pt", "verdict.json", "sim"
 
 
 INTEGERS, PREDICTIONS, FREE_SCALES, YARDSTICK = "integers", "predictions", "steps of free scales", "yardstick"
+IMAGES, STALLED = "images", "rtl stalled"  # rungs beside that of the RTL
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Judgement:
     edits: list[str] = field(
         default_factory=list
     )  # what was simulated but is not as `framegate compile` wrote it
+    stalled: dict[str, Any] | None = None  # the pass with stalls: see stalls.Stalled
 
     def problem(self) -> str | None:
         """The first value or cycle that is not as it should be, in one sentence; None when all are."""
@@ -95,9 +101,12 @@ def judge(
     noise: int = 0,
     simulator: Simulator = "verilator",
     probe: bool = False,
+    seed: int | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Judgement:
     """Climb down the ladder on `clips`, write verdict.json, return what it says.
+
+    `seed`: of the stalls and the cut in the RTL's second pass; None for a new one, which the judgement tells.
 
     The slow rungs (QONNX, FINN, RTL) take `hardware_clips` of them (all: None), spread over the classes, and
     `noise` clips of random pixels. Raises UsageError for clips that cannot be read or a build without a design.
@@ -125,7 +134,10 @@ def judge(
         free = name == "qonnx" and not _exact(build)
         rungs.append((_on_steps if free else _on_integers)(name, values, wanted, dataflow))
     rungs.append(Rung("reference", len(chosen), wanted.size, None, None, compares=YARDSTICK))
-    progress(f"rtl: {len(chosen)} clips in {simulator}")
+    images = compare_images(dataflow, build / RTL)
+    rungs.append(_of_hardware(IMAGES, 0, images))
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    progress(f"rtl: {len(chosen)} clips in {simulator}, then some that stall, seed {seed}")
     verdict = verify(
         dataflow,
         build / RTL,
@@ -133,11 +145,21 @@ def judge(
         build / SIMULATION / simulator,
         simulator=simulator,
         probe=probe,
+        seed=seed,
     )
-    rungs.append(Rung("rtl", len(chosen), verdict.values, verdict.mismatches, verdict.first_mismatch))
+    assert verdict.stalled is not None
+    rungs += [
+        _of_hardware(STALLED, verdict.stalled.clips, verdict.stalled),
+        _of_hardware("rtl", len(chosen), verdict),
+    ]
     judgement = _judgement(build, dataflow, rungs, verdict, clips, expected[: len(real)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
+
+
+def _of_hardware(name: str, clips: int, found: Difference | Stalled | Verdict) -> Rung:
+    first = found.first if isinstance(found, Difference) else found.first_mismatch
+    return Rung(name, clips, found.values, found.mismatches, first)
 
 
 def _transform(dataflow: Dataflow) -> TransformConfig:
@@ -264,6 +286,7 @@ def _judgement(
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
         thresholds=dataflow.thresholds,
         edits=edits(build),
+        stalled=asdict(verdict.stalled) if verdict.stalled else None,
     )
 
 

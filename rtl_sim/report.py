@@ -49,6 +49,7 @@ def render_report(build: Path, evaluated: Path | None = None) -> Path:
         ],
         clips_left_out=max(0, len(clips) - STRIP_CLIPS),
         ladder=verdict.get("ladder", []),
+        stalled=verdict.get("stalled"),
         latency=latency,
         pipeline=_pipeline(latency["kernels"], latency["clock_mhz"]),
         flows=[{**flow, "bars": _utilization(flow)} for flow in flows],

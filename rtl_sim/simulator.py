@@ -27,6 +27,7 @@ _HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
 _PERIOD = 256  # cycles after which a sink's pattern repeats
+_NEVER = (1 << 64) - 1
 
 
 def known(name: str) -> Simulator:
@@ -45,6 +46,7 @@ class Source:
     bits: int
     words: Sequence[int]
     offers: np.ndarray
+    room: int = 0  # words that a later run of the same build may have, if more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,30 @@ class Sink:
     bits: int
     beats: int
     accepts: np.ndarray = field(default_factory=lambda: ALWAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A pulse on the bench's net `clear`, `delay` cycles after the first input's first `words` words have passed.
+
+    The next word waits for it. From then on sinks count anew; what passes in that very cycle is not recorded.
+    """
+
+    words: int
+    delay: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongStalls:
+    """Every fourth beat of a sink waits until the first input has waited `patience` cycles, or has nothing left.
+
+    The first input goes on, from its last word back to the one behind the cut, clip after clip, until it has waited so
+    long once, or for `most` clips; sinks expect their beats once per clip.
+    """
+
+    patience: int
+    clip: int  # words of the first input
+    most: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +104,8 @@ class Bench:
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     taps: tuple[Tap, ...] = ()
     simulator: Simulator = "verilator"
+    cut: Cut | None = None
+    long_stalls: LongStalls | None = None
 
     def build(self) -> None:
         """Compile. Raises UsageError for a missing tool, FramegateError if the module does not compile."""
@@ -128,6 +156,7 @@ class Bench:
             _write_hex(
                 self.work / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist()
             )
+        _write_hex(self.work / "plan.hex", self._plan())
         log, results = self.work / "run.log", self.work / "results.xml"
         results.unlink(missing_ok=True)
         with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
@@ -148,6 +177,13 @@ class Bench:
         if not results.is_file() or get_results(results)[1]:
             raise FramegateError(f"{self.module} in {self.simulator}: {_reason(log)} (log: {log})")
         return self._recordings()
+
+    def _plan(self) -> list[int]:
+        """What bench.sv reads from plan.hex."""
+        cut = self.cut or Cut(words=_NEVER)
+        counts = [*(len(source.words) for source in self.inputs), *(sink.beats for sink in self.outputs)]
+        stalls = self.long_stalls or LongStalls(patience=0, clip=0, most=0)
+        return [cut.words, cut.delay, stalls.patience, stalls.clip, stalls.most, *counts]
 
     def _recordings(self) -> dict[str, "Recording"]:
         return {port.name: _recording(self.work / f"{port.name}.txt") for port in self._recorded()}
@@ -183,10 +219,11 @@ class Bench:
 
 @dataclass(frozen=True)
 class Recording:
-    """Beats that passed a stream: the cycle of each and its word."""
+    """Beats that passed a stream: the cycle of each and its word (-1 if a bit of it was undefined)."""
 
     cycles: np.ndarray
     words: list[int]
+    waited: int = 0  # cycles that a beat waited at most
 
 
 class _OwnTools(Runner):
@@ -215,8 +252,15 @@ def _write_hex(target: Path, words: Iterable[int]) -> None:
 
 def _recording(source: Path) -> Recording:
     lines = [line.split() for line in source.read_text().splitlines()]
-    cycles = np.array([int(cycle) for cycle, _ in lines], dtype=np.int64)
-    return Recording(cycles, [int(word, 16) if "x" not in word else -1 for _, word in lines])
+    beats = [(int(cycle), _word(word)) for cycle, word in lines if cycle != "waited"]
+    waited = next((int(cycles) for kind, cycles in lines if kind == "waited"), 0)
+    cycles = np.array([cycle for cycle, _ in beats], dtype=np.int64)
+    return Recording(cycles, [word for _, word in beats], waited)
+
+
+def _word(digits: str) -> int:
+    """A word as $fwrite printed it, or -1: a digit is x or z where all its bits are, X or Z where some of them are."""
+    return -1 if set(digits.lower()) & {"x", "z"} else int(digits, 16)
 
 
 @contextmanager

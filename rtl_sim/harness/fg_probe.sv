@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test probe: writes "cycle word" for every beat that passes, and stops the run if a waiting beat is withdrawn or changed.
+// Test probe: writes "cycle word" for every beat that passes, and at the end "waited" with the cycles of the longest wait.
+// Stops the run if a waiting beat is withdrawn or changed.
 module fg_probe #(
     parameter int BITS = 8,
     parameter     NAME = "stream",
@@ -13,8 +14,10 @@ module fg_probe #(
     input logic            ready,
     input logic [BITS-1:0] data
 );
-    integer file;
-    logic   open_q;
+    integer      file;
+    logic        open_q;
+    logic [31:0] wait_q    = '0;
+    logic [31:0] longest_q = '0;
 
     initial begin
         file   = $fopen(FILE, "w");
@@ -24,9 +27,12 @@ module fg_probe #(
     always @(posedge clk) begin
         if (open_q && !rst && valid && ready) $fwrite(file, "%0d %h\n", cycle, data);
         if (open_q && close) begin
+            $fwrite(file, "waited %0d\n", longest_q);
             $fclose(file);
             open_q <= 1'b0;
         end
+        wait_q <= valid && !ready && !rst ? wait_q + 1 : '0;
+        if (wait_q > longest_q) longest_q <= wait_q;
     end
 
     fg_stream_check #(.BITS(BITS), .NAME(NAME)) u_check (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Test sink: ready in cycle n if bit n mod PERIOD of ACCEPTS is 1; finished after BEATS beats.
+// Test sink: ready in cycle n if bit n mod PERIOD of ACCEPTS is 1, for every fourth beat only when it is `willing` as well;
+// finished after `count` beats.
 module fg_sink #(
-    parameter int BEATS   = 1,
     parameter int PERIOD  = 1,
     parameter     ACCEPTS = "accepts.hex",
     localparam int TURN   = PERIOD > 1 ? $clog2(PERIOD) : 1
@@ -9,6 +9,8 @@ module fg_sink #(
     input  logic        clk,
     input  logic        rst,
     input  logic [63:0] cycle,
+    input  logic [63:0] count,
+    input  logic        willing,
     input  logic        valid,
     output logic        ready,
     output logic        finished
@@ -18,8 +20,8 @@ module fg_sink #(
 
     logic [31:0] taken_q;
 
-    assign ready    = !rst && accepts[TURN'(cycle % 64'(PERIOD))];
-    assign finished = taken_q >= BEATS;
+    assign ready    = !rst && accepts[TURN'(cycle % 64'(PERIOD))] && (willing || taken_q[1:0] != 2'd0);
+    assign finished = 64'(taken_q) >= count;
 
     always_ff @(posedge clk) begin
         if (valid && ready) taken_q <= taken_q + 1;

@@ -159,6 +159,23 @@ def test_undefined_bits_are_marked(tmp_path: Path, icarus: Simulator) -> None:
     assert made.run(300)["out"].words == [-1] * 4
 
 
+PARTLY_UNSET = """
+    logic never_q;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = {in_data[7:1], never_q};
+"""
+FLOATING = """
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = {in_data[7:1], 1'bz};
+"""
+
+
+@pytest.mark.parametrize("body", [PARTLY_UNSET, FLOATING], ids=["unknown", "floating"])
+def test_partly_undefined_digits_are_marked(body: str, tmp_path: Path, icarus: Simulator) -> None:
+    """They are printed as X and Z."""
+    made = bench(body, tmp_path, icarus)
+    made.build()
+    assert made.run(300)["out"].words == [-1] * 4
+
+
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_a_module_that_does_not_compile_gives_one_line_and_the_log(
     simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
