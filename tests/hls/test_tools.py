@@ -2,6 +2,8 @@
 """Which tool is taken: a new one on PATH, else the wheel's, else a sentence that names it."""
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ SAYS = {
     "g++": "g++ (Debian 99.2.0-14+deb12u1) {}",
     "clang++": "Debian clang version {}",
     "make": "GNU Make {}",
+    "ccache": "ccache version {}",
     "perl": "This is perl 5, version 36, subversion 0 (v{}) built for x86_64-linux",
 }
 
@@ -45,7 +48,7 @@ def test_new_enough_on_path_wins(path: Path, name: str) -> None:
     assert not tool.environment
 
 
-@pytest.mark.parametrize("name", ["verilator", "yosys", "nextpnr-ecp5", "ecppack"])
+@pytest.mark.parametrize("name", ["verilator", "ccache", "yosys", "nextpnr-ecp5", "ecppack"])
 @pytest.mark.parametrize("old", ["0.001", None])
 def test_wheel_serves_when_path_does_not(path: Path, name: str, old: str | None) -> None:
     if old:
@@ -110,6 +113,18 @@ def test_clang_replaces_a_missing_gcc(path: Path) -> None:
         put(path, name, "77.1")
     makeflags = tools.require_simulator("verilator").environment["MAKEFLAGS"].split()
     assert makeflags == ["CFG_CXXFLAGS_PCH_I=-include", "CXX=clang++", "LINK=clang++"]
+
+
+def test_verilator_compiles_through_ccache_where_there_is_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("g++", "make", "perl"):
+        put(path, name, "77.1")
+    environment = tools.require_simulator("verilator").environment
+    assert environment["OBJCACHE"] == "ccache"
+    assert shutil.which("ccache", path=environment["PATH"])
+    monkeypatch.setitem(tools._TOOLS, "ccache", replace(tools._TOOLS["ccache"], minimum=(999,), wheel=""))
+    assert "OBJCACHE" not in tools.require_simulator("verilator").environment
 
 
 @pytest.mark.usefixtures("path")
