@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a module between test sources and sinks under Verilator or Icarus and records what passed each stream, when."""
 
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +27,7 @@ SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 _HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
+RESULTS = "results.xml"  # of cocotb, in the folder of each run
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 _NEVER = (1 << 64) - 1
 
@@ -142,41 +144,74 @@ class Bench:
         `linger`: cycles that it goes on when every sink has what it expects. Raises FramegateError when beats are
         missing after `limit` cycles or a check inside the bench fails.
         """
-        for left in self.work.glob(
-            "*.hex"
-        ):  # an image of an earlier run would hide that it is gone from `rtl`
+        return self.run_each((self,), limit, linger)[0]
+
+    def run_each(self, runs: Sequence["Bench"], limit: int, linger: int = 64) -> list[dict[str, "Recording"]]:
+        """As `run` for each of `runs`: this bench with other words, offers or accepts, as many of them.
+
+        Each starts from nothing, but the simulator and cocotb start once for all.
+        """
+        folders = [self.work, *(self.work / f"run{number}" for number in range(1, len(runs)))]
+        for bench, folder in zip(runs, folders, strict=True):
+            bench._fill(folder)
+        with _tools(self.simulator):
+            if self.simulator == "fast":
+                self._run_program(folders, limit, linger)
+            else:
+                self._run_cocotb(folders, limit, linger)
+        return [bench._recordings(folder) for bench, folder in zip(runs, folders, strict=True)]
+
+    def _fill(self, folder: Path) -> None:
+        """Write what one run reads."""
+        folder.mkdir(exist_ok=True)
+        for left in folder.glob("*.hex"):  # an image of an earlier run would hide that it is gone from `rtl`
             left.unlink()
         for image in self.rtl.glob("*.hex"):
-            shutil.copyfile(image, self.work / image.name)
+            shutil.copyfile(image, folder / image.name)
         for source in self.inputs:
             check_fit(source.name, source.words, source.bits)
-            _write_hex(self.work / f"{source.name}_words.hex", source.words)
-            _write_hex(self.work / f"{source.name}_offers.hex", source.offers.tolist())
+            _write_hex(folder / f"{source.name}_words.hex", source.words)
+            _write_hex(folder / f"{source.name}_offers.hex", source.offers.tolist())
         for sink in self.outputs:
             _write_hex(
-                self.work / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist()
+                folder / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist()
             )
-        _write_hex(self.work / "plan.hex", self._plan())
-        log, results = self.work / "run.log", self.work / "results.xml"
-        results.unlink(missing_ok=True)
-        with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
-            if self.simulator == "fast":
-                fast.run(self.work / self.simulator, self.work, limit, linger, log)
-                return self._recordings()
+        _write_hex(folder / "plan.hex", self._plan())
+
+    def _run_program(self, folders: Sequence[Path], limit: int, linger: int) -> None:
+        for folder in folders:
+            log = folder / "run.log"
+            with _named_failure(log, f"{self.module} stopped in {self.simulator}"):
+                fast.run(self.work / self.simulator, folder, limit, linger, log)
+
+    def _run_cocotb(self, folders: Sequence[Path], limit: int, linger: int) -> None:
+        """One start: drive.py makes a process for each folder, of which the runner sees only the first."""
+        for folder in folders:
+            (folder / RESULTS).unlink(missing_ok=True)
+        first, *others = (str(folder.resolve()) for folder in folders)
+        with suppress(SystemExit, RuntimeError):  # a run that fails leaves no results, or says so in them
             _RUNNERS[self.simulator]().test(
                 test_module="framegate.rtl_sim.drive",
                 hdl_toplevel="bench",
                 hdl_toplevel_lang="verilog",
                 build_dir=self.work / self.simulator,
-                test_dir=self.work,
-                results_xml=str(results.resolve()),  # the runner works in `work`
-                extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit), "FRAMEGATE_CYCLE_LINGER": str(linger)},
+                test_dir=first,
+                results_xml=str(Path(first, RESULTS)),  # the runner works in `first`
+                extra_env={
+                    "FRAMEGATE_CYCLE_LIMIT": str(limit),
+                    "FRAMEGATE_CYCLE_LINGER": str(linger),
+                    "FRAMEGATE_OTHER_RUNS": json.dumps(others),
+                    "COCOTB_REWRITE_ASSERTION_FILES": "",  # else pytest loads its plugins in every simulation
+                },
                 timescale=("1ns", "1ns") if self.simulator == "icarus" else None,
-                log_file=log,
+                log_file=folders[0] / "run.log",
             )
-        if not results.is_file() or get_results(results)[1]:
-            raise FramegateError(f"{self.module} in {self.simulator}: {_reason(log)} (log: {log})")
-        return self._recordings()
+        for folder in folders:
+            if not _passed(folder / RESULTS):
+                log = folder / "run.log"
+                raise FramegateError(
+                    f"{self.module} stopped in {self.simulator}: {_reason(log)} (log: {log})"
+                )
 
     def _plan(self) -> list[int]:
         """What bench.sv reads from plan.hex."""
@@ -185,8 +220,8 @@ class Bench:
         stalls = self.long_stalls or LongStalls(patience=0, clip=0, most=0)
         return [cut.words, cut.delay, stalls.patience, stalls.clip, stalls.most, *counts]
 
-    def _recordings(self) -> dict[str, "Recording"]:
-        return {port.name: _recording(self.work / f"{port.name}.txt") for port in self._recorded()}
+    def _recordings(self, folder: Path) -> dict[str, "Recording"]:
+        return {port.name: _recording(folder / f"{port.name}.txt") for port in self._recorded()}
 
     def _recorded(self) -> Iterator[Source | Sink | Tap]:
         yield from self.inputs
@@ -277,11 +312,19 @@ def _tools(simulator: Simulator) -> Iterator[None]:
 
 @contextmanager
 def _named_failure(log: Path, what: str) -> Iterator[None]:
-    """Turn the runner's ways of failing into one line; a stopped run is told apart by its missing results."""
+    """Turn the tools' ways of failing into one line."""
     try:
         yield
     except (SystemExit, RuntimeError) as error:
         raise FramegateError(f"{what}: {_reason(log)} (log: {log})") from error
+
+
+def _passed(results: Path) -> bool:
+    """Whether cocotb wrote `results`, and in them that nothing failed."""
+    try:
+        return not get_results(results)[1]
+    except (OSError, RuntimeError):
+        return False
 
 
 def _reason(log: Path) -> str:

@@ -2,11 +2,13 @@
 """Which tool is taken: a new one on PATH, else the wheel's, else a sentence that names it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +26,7 @@ SAYS = {
     "g++": "g++ (Debian 99.2.0-14+deb12u1) {}",
     "clang++": "Debian clang version {}",
     "make": "GNU Make {}",
+    "ccache": "ccache version {}",
     "perl": "This is perl 5, version 36, subversion 0 (v{}) built for x86_64-linux",
 }
 
@@ -51,7 +54,7 @@ def test_new_enough_on_path_wins(path: Path, name: str) -> None:
     assert not tool.environment
 
 
-@pytest.mark.parametrize("name", ["verilator", "yosys", "nextpnr-ecp5", "ecppack"])
+@pytest.mark.parametrize("name", ["verilator", "ccache", "yosys", "nextpnr-ecp5", "ecppack"])
 @pytest.mark.parametrize("old", ["0.001", None])
 def test_wheel_serves_when_path_does_not(path: Path, name: str, old: str | None) -> None:
     if old:
@@ -117,6 +120,18 @@ def test_clang_replaces_a_missing_gcc(path: Path) -> None:
     makeflags = tools.require_simulator("verilator").environment["MAKEFLAGS"].split()
     python = f"PYTHON3={sys.executable}"  # the wheel's makefile calls a "python", which Debian does not have
     assert makeflags == ["CFG_CXXFLAGS_PCH_I=-include", python, "CXX=clang++", "LINK=clang++"]
+
+
+def test_verilator_compiles_through_ccache_where_there_is_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("g++", "make", "perl"):
+        put(path, name, "77.1")
+    environment = tools.require_simulator("verilator").environment
+    assert environment["OBJCACHE"] == "ccache"
+    assert shutil.which("ccache", path=environment["PATH"])
+    monkeypatch.setitem(tools._TOOLS, "ccache", replace(tools._TOOLS["ccache"], minimum=(999,), wheel=""))
+    assert "OBJCACHE" not in tools.require_simulator("verilator").environment
 
 
 @pytest.mark.usefixtures("path")

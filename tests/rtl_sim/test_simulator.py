@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.tools import find
 from framegate.rtl_sim.simulator import SIMULATORS, Bench, Simulator, Sink, Source, Tap
 
 BITS = 8
@@ -40,6 +41,12 @@ SWALLOWS = """
 UNSET = """
     logic [7:0] never_q;
     assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = never_q;
+"""
+COUNTS = """
+    logic [7:0] count_q;
+    initial count_q = 8'd0;  // and no reset: what a run before has left would be seen
+    always_ff @(posedge clk) if (in_valid && in_ready) count_q <= count_q + 8'd1;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = in_data ^ count_q;
 """
 DOUBLES = """
     logic second_q;
@@ -272,3 +279,64 @@ def test_a_second_run_takes_new_words_without_a_build(tmp_path: Path, quick: Sim
     assert made.run(300)["out"].words == [1, 2, 3, 250]
     again = replace(made, inputs=(replace(made.inputs[0], words=[9, 8, 7, 6]),))
     assert again.run(300)["out"].words == [9, 8, 7, 6]
+
+
+def test_the_runtime_of_verilator_is_not_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find("ccache"), "a dependency of the package"
+    for number, body in (("first", GOOD), ("second", DOUBLES)):
+        work = tmp_path / number
+        work.mkdir()
+        monkeypatch.setenv("CCACHE_STATSLOG", str(work / "stats.log"))
+        bench(body, work, "fast").build()
+    entries = (work / "stats.log").read_text().split("# ")[1:]  # of each file, with what ccache did about it
+    done = {Path(entry.split()[0]).name: entry.split()[1:] for entry in entries}
+    for name in ("verilated.cpp", "verilated_threads.cpp"):
+        assert "direct_cache_hit" in done[name]
+    assert "cache_miss" in done["Vbench__ALL.cpp"]  # else the log says nothing
+
+
+def three_paces(made: Bench) -> list[Bench]:
+    """The bench itself, one with other words, and one whose source and sink pause."""
+    source, sink = made.inputs[0], made.outputs[0]
+    slow = replace(source, offers=np.array([0, 3, 20, 21]))
+    return [
+        made,
+        replace(made, inputs=(replace(source, words=[9, 8, 7, 6]),)),
+        replace(made, inputs=(slow,), outputs=(replace(sink, accepts=np.array([False, False, True])),)),
+    ]
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_each_of_several_runs_starts_from_nothing(
+    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench(COUNTS, tmp_path, simulator)
+    made.build()
+    runs = three_paces(made)
+    together, alone = made.run_each(runs, 300), [run.run(300) for run in runs]
+    assert [recorded["out"].words for recorded in together] == [[1, 3, 1, 249], [9, 9, 5, 5], [1, 3, 1, 249]]
+    for several, one in zip(together, alone, strict=True):
+        for port in ("in", "out"):
+            assert several[port].words == one[port].words
+            assert several[port].cycles.tolist() == one[port].cycles.tolist()
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_of_several_runs_the_one_that_fails_is_named(
+    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench(CHANGED, tmp_path, simulator)
+    made.build()
+    always, _, paused = three_paces(made)
+    with pytest.raises(
+        FramegateError,
+        match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
+        r"while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
+    ):
+        made.run_each((always, paused, always), 300)
