@@ -367,7 +367,7 @@ def as_json(judgement: Judgement) -> dict[str, object]:
             )
         },
         "clips": rtl.clips,
-        "mismatches": sum(rung.mismatches for rung in hardware),
+        "mismatches": sum(rung.mismatches or 0 for rung in hardware),
         "stalled": judgement.stalled,
         "late": judgement.late,
         "error": judgement.problem(),

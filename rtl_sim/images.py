@@ -36,7 +36,7 @@ def _compare(memory: Memory, file: Path, kernel: str) -> Difference:
     surplus = abs(len(found) - len(wanted))
     if wrong:
         index = wrong[0]
-        first = f"{place}, word {index}: {found[index]}, expected {wanted[index]:x}"
+        first: str | None = f"{place}, word {index}: {found[index]}, expected {wanted[index]:x}"
     else:
         first = f"{place}: {len(found)} words, expected {len(wanted)}" if surplus else None
     return Difference(len(wanted), len(wrong) + surplus, first)
