@@ -65,6 +65,8 @@ def check_attributes(seen: Checked) -> None:
         for name, value in given.items():
             if name not in _COUNTS and name != "pads":
                 continue
+            if isinstance(value, list) != (name in _WINDOW):
+                seen.refuse(f"has {name}={value}", "give one per axis of a window, else one number", node)
             values, least = value if isinstance(value, list) else [value], 0 if name == "pads" else 1
             if not all(isinstance(entry, int) and least <= entry <= LARGEST for entry in values):
                 seen.refuse(f"has {name}={value}", f"use whole numbers from {least} to {LARGEST}", node)
@@ -140,6 +142,12 @@ class _Layer:
     def result(self) -> list[int]:
         """The shape of the output; that of the input where it is not known."""
         return list(self.known.get_tensor_shape(self.node.output[0]) or self.shape(0))
+
+    def frames(self) -> list[int]:
+        """Shape of an input that has frames and channels."""
+        if len(shape := self.shape(0)) < 2:
+            self.refuse(f"reads a tensor of shape {shape}", "give it frames of channels")
+        return shape
 
     def refuse(self, what: str, remedy: str) -> NoReturn:
         """Raise UsageError."""
@@ -243,7 +251,7 @@ def _norm(layer: _Layer) -> None:
 
 def _gather(layer: _Layer) -> None:
     """Channel ranges that exist, of the frames that arrive."""
-    shape, given = layer.shape(0), attributes(layer.node)
+    shape, given = layer.frames(), attributes(layer.node)
     groups, frames, outputs = given["groups"], given["frames"], given.get("outputs", 0)
     ranges = list(zip(groups[0::3], groups[1::3], groups[2::3], strict=False))
     if any(not 0 <= begin < end <= shape[1] for begin, end, _ in ranges):
@@ -259,15 +267,15 @@ def _gather(layer: _Layer) -> None:
 def _mean(layer: _Layer) -> None:
     """A FrameMean is of the frames that arrive."""
     frames = attributes(layer.node)["frames"]
-    if frames != layer.shape(0)[0]:
+    if frames != layer.frames()[0]:
         layer.refuse(
-            f"has frames={frames}, but {layer.shape(0)[0]} arrive", "export the network for one clip"
+            f"has frames={frames}, but {layer.frames()[0]} arrive", "export the network for one clip"
         )
 
 
 def _channel_max(layer: _Layer) -> None:
     """Groups of channels that divide them."""
-    group, channels = attributes(layer.node)["group"], layer.shape(0)[1]
+    group, channels = attributes(layer.node)["group"], layer.frames()[1]
     if channels % group:
         layer.refuse(f"has group={group} of {channels} channels", "use a divisor")
 
