@@ -85,11 +85,6 @@ def test_clips_are_exact_on_every_rung_and_stream(
         "reference": ("yardstick", None),
         "rtl": exact,
     }
-    words = framegate(
-        "simulate", build.relative_to(tmp_path), "--clips", clips, "--limit", 3, "--probe"
-    ).out.splitlines()
-    (yardstick,) = [line for line in words if line.startswith("reference")]
-    assert yardstick.endswith(" integers, the yardstick")
     times = found["latency_cycles"]
     assert times["measured"] == times["predicted"]
     assert times["jitter"] == 0
