@@ -69,6 +69,9 @@ def test_from_file_to_hardware(
     assert rungs["qonnx"][0] == rungs["finn"][0] == rungs["rtl"][0] == 0
     assert rungs["reference"][0] is None
     assert rungs["rtl"][1] > 40, "every stream was compared"
+    said = framegate("simulate", build, "--simulator", quick, "--probe").out.splitlines()
+    (yardstick,) = [line for line in said if line.startswith("reference")]
+    assert yardstick.endswith(" integers, the yardstick")
 
 
 def test_clips_for_small_pictures_are_refused(tmp_path: Path, framegate: Callable[..., Result]) -> None:

@@ -91,11 +91,6 @@ def test_clips_are_exact_on_every_rung_and_stream(
     assert (stalled["mismatches"], stalled["first_mismatch"]) == (0, None)
     assert stalled["full"], "a result that waits makes the pixels wait"
     assert stalled["values"] > 100_000
-    words = framegate(
-        "simulate", build.relative_to(tmp_path), "--clips", clips, "--limit", 3, "--probe"
-    ).out.splitlines()
-    (yardstick,) = [line for line in words if line.startswith("reference")]
-    assert yardstick.endswith(" integers, the yardstick")
     times = found["latency_cycles"]
     assert times["measured"] == times["predicted"]
     assert times["jitter"] == 0
