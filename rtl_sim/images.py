@@ -34,11 +34,9 @@ def _compare(memory: Memory, file: Path, kernel: str) -> Difference:
         index for index, (word, value) in enumerate(zip(found, wanted, strict=False)) if _word(word) != value
     ]
     surplus = abs(len(found) - len(wanted))
+    first = f"{place}: {len(found)} words, expected {len(wanted)}" if surplus else None
     if wrong:
-        index = wrong[0]
-        first: str | None = f"{place}, word {index}: {found[index]}, expected {wanted[index]:x}"
-    else:
-        first = f"{place}: {len(found)} words, expected {len(wanted)}" if surplus else None
+        first = f"{place}, word {wrong[0]}: {found[wrong[0]]}, expected {wanted[wrong[0]]:x}"
     return Difference(len(wanted), len(wrong) + surplus, first)
 
 

@@ -36,7 +36,6 @@ A, B = "residual", "two-rates"
 _MOVE = r"assign move = out_ready[^;]*;"
 _ROOM = r"assign room = out_ready[^;]*;"
 _IN = r"assign in_ready = [^;]*;"
-_CLEAR = r"(\.clk\(clk\), \.rst\()reset(\),[^;]*?u_|\.clk\(clk\), \.rst\(reset\))"
 
 
 def _reset(design: str, kernel: str, register: str) -> Mutant:
