@@ -3,6 +3,7 @@
 
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 _HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
+_SEED = "FRAMEGATE_SEED"  # environment variable
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 
 
@@ -124,9 +126,12 @@ class Bench:
             )
         log, results = self.work / "run.log", self.work / "results.xml"
         results.unlink(missing_ok=True)
+        seed = _seed()
+        # Verilator knows no x: registers and words that are not there start at random; FRAMEGATE_SEED repeats a run.
+        (self.work / "seed.txt").write_text(f"{seed}\n")
         with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
             if self.simulator == "fast":
-                fast.run(self.work / self.simulator, self.work, limit, linger, log)
+                fast.run(self.work / self.simulator, self.work, limit, linger, log, seed)
                 return self._recordings()
             get_runner(self.simulator).test(
                 test_module="framegate.rtl_sim.drive",
@@ -135,6 +140,7 @@ class Bench:
                 build_dir=self.work / self.simulator,
                 test_dir=self.work,
                 results_xml=str(results.resolve()),  # the runner works in `work`
+                plusargs=[] if self.simulator == "icarus" else fast.random_start(seed),
                 extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit), "FRAMEGATE_CYCLE_LINGER": str(linger)},
                 timescale=("1ns", "1ns") if self.simulator == "icarus" else None,
                 log_file=log,
@@ -181,6 +187,14 @@ class Recording:
 
     cycles: np.ndarray
     words: list[int]
+
+
+def _seed() -> int:
+    """Of the state that Verilator's programs start from: what the environment says, else a new one."""
+    given = os.environ.get(_SEED)
+    if given is not None and not given.isdecimal():
+        raise UsageError(f"{_SEED}={given}: a whole number is wanted, as in seed.txt beside a run")
+    return int(given) if given is not None else 1 + secrets.randbelow(2**31 - 2)
 
 
 def _write_hex(target: Path, words: Iterable[int]) -> None:

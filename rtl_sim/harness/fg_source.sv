@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Test source: offers word i of WORDS from cycle OFFERS[i] on, in order, until it is taken.
+`default_nettype none
 module fg_source #(
     parameter int BITS   = 8,
     parameter int BEATS  = 1,
     parameter     WORDS  = "words.hex",
     parameter     OFFERS = "offers.hex"
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic [63:0]     cycle,
-    output logic            valid,
-    input  logic            ready,
-    output logic [BITS-1:0] data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic [63:0]     cycle,
+    output      logic            valid,
+    input  wire logic            ready,
+    output      logic [BITS-1:0] data
 );
     logic [BITS-1:0] words  [0:BEATS-1];
     logic [63:0]     offers [0:BEATS-1];
@@ -28,3 +29,4 @@ module fg_source #(
         if (rst) next_q <= '0;
     end
 endmodule
+`default_nettype wire
