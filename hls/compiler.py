@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a hardware graph to a complete design: fold, schedule, emit."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,7 +88,7 @@ def compile_hardware(
         found = shorten(dataflow, target, clock_mhz, products, found, progress)
     complete, times = found
     progress("emission")
-    rtl = emit(complete, times, build / RTL)
+    rtl = emit(complete, times, build / RTL, _made_for(build, target, clock_mhz))
     complete.save(build / DATAFLOW)
     times.save(build / LATENCY)
     cost = total_cost(complete)
@@ -113,6 +114,15 @@ def compile_hardware(
     )
     write_json(build / REPORT, vars(report))
     return report
+
+
+def _made_for(build: Path, target: Target, clock_mhz: float) -> list[str]:
+    """What the header of the top says of the model and the target."""
+    model = build / QONNX
+    known = (
+        [f"Of {QONNX}, SHA-256 {hashlib.sha256(model.read_bytes()).hexdigest()}."] if model.is_file() else []
+    )
+    return [*known, f"For {target.name} at {clock_mhz:g} MHz."]
 
 
 def _pruned(dataflow: Dataflow, progress: Callable[[str], None]) -> Dataflow:

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fills the memories that start empty (UltraRAM): the words of one after the other, of each as many as BEATS says. A word
 // per cycle; `loaded` when all are there. `rst` starts again.
+`default_nettype none
 module fg_loader #(
     parameter int                     MEMORIES = 1,
     parameter logic [32*MEMORIES-1:0] BEATS    = 1,  // 32 bits each, the first memory's lowest
     localparam int                    INDEX    = MEMORIES > 1 ? $clog2(MEMORIES) : 1
 ) (
-    input  logic                clk,
-    input  logic                rst,
-    input  logic                in_valid,
-    output logic                in_ready,
-    input  logic [31:0]         in_data,
-    output logic [MEMORIES-1:0] load,  // to which memory data_q goes
-    output logic [31:0]         data,
-    output logic                loaded
+    input  wire logic                clk,
+    input  wire logic                rst,
+    input  wire logic                in_valid,
+    output      logic                in_ready,
+    input  wire logic [31:0]         in_data,
+    output      logic [MEMORIES-1:0] load,  // to which memory data_q goes
+    output      logic [31:0]         data,
+    output      logic                loaded
 );
     logic [INDEX-1:0]    index_q;
     logic [31:0]         left_q;   // of this memory's words, but one
@@ -56,3 +57,4 @@ module fg_loader #(
         $fatal(1, "%m: BEATS=%h must be at least 1 for each of MEMORIES=%0d", BEATS, MEMORIES);
 `endif
 endmodule
+`default_nettype wire

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from framegate.rtl_sim import plain_names
 
-VERILATOR = ("-Wno-fatal", "-O3", "-CFLAGS", "-O1")
+VERILATOR = (
+    *("--x-assign", "unique", "--x-initial", "unique"),  # what is unknown is random, by `random_start`
+    *("-Wno-fatal", "-O3", "-CFLAGS", "-O1"),
+)
+
+
+def random_start(seed: int) -> list[str]:
+    """Arguments of a program that Verilator made: registers, and words that are not there, start at random."""
+    return ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
 
 
 def build(sources: Sequence[Path], folder: Path, log: Path) -> None:
@@ -22,12 +30,12 @@ def build(sources: Sequence[Path], folder: Path, log: Path) -> None:
     _run([*command, "--Mdir", str(folder.resolve()), *paths], log.parent, log)
 
 
-def run(folder: Path, work: Path, limit: int, linger: int, log: Path) -> None:
-    """Run the program in `work`, where its words are and its records go.
+def run(folder: Path, work: Path, limit: int, linger: int, log: Path, seed: int) -> None:
+    """Run the program in `work`, where its words are and its records go, from a state that `seed` tells.
 
     Raises RuntimeError when beats are missing after `limit` cycles or a check inside the bench fails.
     """
-    _run([str((folder / "Vbench").resolve()), str(limit), str(linger)], work, log)
+    _run([str((folder / "Vbench").resolve()), str(limit), str(linger), *random_start(seed)], work, log)
 
 
 def _run(command: list[str], work: Path, log: Path) -> None:

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ _HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
 RESULTS = "results.xml"  # of cocotb, in the folder of each run
+_SEED = "FRAMEGATE_SEED"  # environment variable
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 _NEVER = (1 << 64) - 1
 
@@ -154,11 +156,14 @@ class Bench:
         folders = [self.work, *(self.work / f"run{number}" for number in range(1, len(runs)))]
         for bench, folder in zip(runs, folders, strict=True):
             bench._fill(folder)
+        seed = _seed()
+        # Verilator knows no x: registers and words that are not there start at random; FRAMEGATE_SEED repeats a run.
+        (self.work / "seed.txt").write_text(f"{seed}\n")
         with _tools(self.simulator):
             if self.simulator == "fast":
-                self._run_program(folders, limit, linger)
+                self._run_program(folders, limit, linger, seed)
             else:
-                self._run_cocotb(folders, limit, linger)
+                self._run_cocotb(folders, limit, linger, seed)
         return [bench._recordings(folder) for bench, folder in zip(runs, folders, strict=True)]
 
     def _fill(self, folder: Path) -> None:
@@ -178,13 +183,13 @@ class Bench:
             )
         _write_hex(folder / "plan.hex", self._plan())
 
-    def _run_program(self, folders: Sequence[Path], limit: int, linger: int) -> None:
+    def _run_program(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
         for folder in folders:
             log = folder / "run.log"
             with _named_failure(log, f"{self.module} stopped in {self.simulator}"):
-                fast.run(self.work / self.simulator, folder, limit, linger, log)
+                fast.run(self.work / self.simulator, folder, limit, linger, log, seed)
 
-    def _run_cocotb(self, folders: Sequence[Path], limit: int, linger: int) -> None:
+    def _run_cocotb(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
         """One start: drive.py makes a process for each folder, of which the runner sees only the first."""
         for folder in folders:
             (folder / RESULTS).unlink(missing_ok=True)
@@ -196,6 +201,7 @@ class Bench:
                 hdl_toplevel_lang="verilog",
                 build_dir=self.work / self.simulator,
                 test_dir=first,
+                plusargs=[] if self.simulator == "icarus" else fast.random_start(seed),
                 results_xml=str(Path(first, RESULTS)),  # the runner works in `first`
                 extra_env={
                     "FRAMEGATE_CYCLE_LIMIT": str(limit),
@@ -279,6 +285,14 @@ class _Icarus(_OwnTools, Icarus):
 
 
 _RUNNERS: Mapping[str, type[Runner]] = {"verilator": _Verilator, "icarus": _Icarus}
+
+
+def _seed() -> int:
+    """Of the state that Verilator's programs start from: what the environment says, else a new one."""
+    given = os.environ.get(_SEED)
+    if given is not None and not given.isdecimal():
+        raise UsageError(f"{_SEED}={given}: a whole number is wanted, as in seed.txt beside a run")
+    return int(given) if given is not None else 1 + secrets.randbelow(2**31 - 2)
 
 
 def _write_hex(target: Path, words: Iterable[int]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from framegate.errors import FramegateError, UsageError
 from framegate.files import read_json, write_json
+from framegate.hls.emit import hash_of
 from framegate.hls.flows import ecp5_block_ram
 from framegate.hls.flows.flow import (
     COUNTS,
@@ -171,16 +172,18 @@ class _BoardFlow(Flow):
         return self.step("routing", "nextpnr", reads, produce)
 
     def pack(self, routing: Step) -> Step:
-        """Pack the configuration into a compressed bitstream."""
+        """Pack the configuration into a compressed bitstream; its USERCODE begins the hash of the design."""
         ecppack = find("ecppack")
+        design = hash_of((self.rtl / f"{DESIGN}.sv").read_text())
+        usercode = ["--usercode", str(int(design[:8], 16))] if design else []
 
         def produce(folder: Path) -> None:
             config, bit = routing.folder / f"{DESIGN}.config", folder / f"{DESIGN}.bit"
             log = self.out / "ecppack.log"
-            if self.run(ecppack, ["--compress", self.name(config), self.name(bit)], log):
+            if self.run(ecppack, ["--compress", *usercode, self.name(config), self.name(bit)], log):
                 raise FramegateError(last_error("ecppack", log))
 
-        return self.step("bitstream", "ecppack", [routing.key, str(ecppack)], produce)
+        return self.step("bitstream", "ecppack", [routing.key, str(ecppack), *usercode], produce)
 
     def report(self, routing: Step, seconds: dict[str, float]) -> FlowReport:
         """What nextpnr measured."""

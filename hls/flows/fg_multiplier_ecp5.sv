@@ -2,17 +2,18 @@
 // kernels/fg_multiplier.sv for the ECP5: factors and product stay in registers of MULT18X18D, which synthesis leaves unused.
 // (Lattice, "ECP5 and ECP5-5G sysDSP Usage Guide", FPGA-TN-02205.) `registered` makes the flow turn them on, after logic
 // is mapped: up to 0.70 Yosys' ABC9 dies of the parameters. Wider factors, and sums, are left to synthesis.
+`default_nettype none
 module fg_multiplier #(
     parameter int  A_BITS = 5,
     parameter int  B_BITS = 4,
     parameter int  COUNT  = 1,
     localparam int BITS   = A_BITS + B_BITS + COUNT - 1
 ) (
-    input  logic                    clk,
-    input  logic                    move,  // the registers take what comes
-    input  logic [COUNT*A_BITS-1:0] a,
-    input  logic [COUNT*B_BITS-1:0] b,
-    output logic signed [BITS-1:0]  product
+    input  wire logic                    clk,
+    input  wire logic                    move,  // the registers take what comes
+    input  wire logic [COUNT*A_BITS-1:0] a,
+    input  wire logic [COUNT*B_BITS-1:0] b,
+    output      logic signed [BITS-1:0]  product
 );
     generate
         if (COUNT == 1 && A_BITS <= 18 && B_BITS <= 18) begin : g_one
@@ -51,3 +52,4 @@ module fg_multiplier #(
         $fatal(1, "%m: A_BITS=%0d, B_BITS=%0d and COUNT=%0d must be at least 1", A_BITS, B_BITS, COUNT);
 `endif
 endmodule
+`default_nettype wire

@@ -2,17 +2,18 @@
 // kernels/fg_multiplier.sv for UltraScale+, as Vivado makes it of that file: factors and sum stay in registers of DSP48E2, and
 // all but the last multiplier pass their sums on by PCOUT. (AMD, "UltraScale Architecture DSP Slice", UG579.) Yosys, which
 // counts, leaves both unused up to 0.70. Wider factors are left to synthesis.
+`default_nettype none
 module fg_multiplier #(
     parameter int  A_BITS = 5,
     parameter int  B_BITS = 4,
     parameter int  COUNT  = 1,
     localparam int BITS   = A_BITS + B_BITS + COUNT - 1
 ) (
-    input  logic                    clk,
-    input  logic                    move,  // the registers take what comes
-    input  logic [COUNT*A_BITS-1:0] a,
-    input  logic [COUNT*B_BITS-1:0] b,
-    output logic signed [BITS-1:0]  product
+    input  wire logic                    clk,
+    input  wire logic                    move,  // the registers take what comes
+    input  wire logic [COUNT*A_BITS-1:0] a,
+    input  wire logic [COUNT*B_BITS-1:0] b,
+    output      logic signed [BITS-1:0]  product
 );
     genvar n;
     generate
@@ -59,3 +60,4 @@ module fg_multiplier #(
         $fatal(1, "%m: A_BITS=%0d, B_BITS=%0d and COUNT=%0d must be at least 1", A_BITS, B_BITS, COUNT);
 `endif
 endmodule
+`default_nettype wire

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serial line to streams: bytes R, G, B of each pixel in; each result's decision byte goes to `led` and back.
 // A break on the line restarts pixels and design. 8'hFF for a decision: a beat came before the last was taken.
+`default_nettype none
 module fg_serial_link #(
     parameter int  CLOCK_KHZ   = 50000,
     parameter int  BAUD_KHZ    = 3000,
@@ -8,18 +9,18 @@ module fg_serial_link #(
     parameter int  RESULT_BITS = 40,   // 32 bits per class, then the decision byte, then padding up to 24 bits
     localparam int DECISION    = (RESULT_BITS - 8) / 32 * 32
 ) (
-    input  logic                   clk,
-    input  logic                   rst,
-    input  logic                   rxd,
-    output logic                   txd,
-    output logic [7:0]             led,           // the last decision: {alarm, class}
-    output logic                   design_rst,
-    output logic                   pixel_valid,
-    input  logic                   pixel_ready,
-    output logic [PIXEL_BITS-1:0]  pixel_data,
-    input  logic                   result_valid,
-    output logic                   result_ready,
-    input  logic [RESULT_BITS-1:0] result_data
+    input  wire logic                   clk,
+    input  wire logic                   rst,
+    input  wire logic                   rxd,
+    output      logic                   txd,
+    output      logic [7:0]             led,           // the last decision: {alarm, class}
+    output      logic                   design_rst,
+    output      logic                   pixel_valid,
+    input  wire logic                   pixel_ready,
+    output      logic [PIXEL_BITS-1:0]  pixel_data,
+    input  wire logic                   result_valid,
+    output      logic                   result_ready,
+    input  wire logic [RESULT_BITS-1:0] result_data
 );
     localparam logic [7:0] LOST = 8'hFF;
 
@@ -82,3 +83,4 @@ module fg_serial_link #(
         $fatal(1, "%m: PIXEL_BITS=%0d must be 8 or 24, RESULT_BITS=%0d at least 40", PIXEL_BITS, RESULT_BITS);
 `endif
 endmodule
+`default_nettype wire

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // UART receiver, 8N1: each bit is sampled in its middle, at any ratio of clock to baud rate from 4 up.
+`default_nettype none
 module fg_uart_rx #(
     parameter int  CLOCK_KHZ = 50000,
     parameter int  BAUD_KHZ  = 3000,
     localparam int PHASE     = $clog2(CLOCK_KHZ + BAUD_KHZ)
 ) (
-    input  logic       clk,
-    input  logic       rst,
-    input  logic       rxd,        // idle high, asynchronous
-    output logic       out_valid,  // one cycle per byte: nothing here can wait
-    output logic [7:0] out_data,
-    output logic       broken      // the line has been low for two bytes: a break
+    input  wire logic       clk,
+    input  wire logic       rst,
+    input  wire logic       rxd,        // idle high, asynchronous
+    output      logic       out_valid,  // one cycle per byte: nothing here can wait
+    output      logic [7:0] out_data,
+    output      logic       broken      // the line has been low for two bytes: a break
 );
     localparam int BREAK_BITS = 20;
 
@@ -57,3 +58,4 @@ module fg_uart_rx #(
         $fatal(1, "%m: CLOCK_KHZ=%0d must be at least four times BAUD_KHZ=%0d", CLOCK_KHZ, BAUD_KHZ);
 `endif
 endmodule
+`default_nettype wire

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // UART transmitter, 8N1. A byte that is offered while another one is sent waits.
+`default_nettype none
 module fg_uart_tx #(
     parameter int  CLOCK_KHZ = 50000,
     parameter int  BAUD_KHZ  = 3000,
     localparam int PHASE     = $clog2(CLOCK_KHZ + BAUD_KHZ)
 ) (
-    input  logic       clk,
-    input  logic       rst,
-    input  logic       in_valid,
-    output logic       in_ready,
-    input  logic [7:0] in_data,
-    output logic       txd        // idle high
+    input  wire logic       clk,
+    input  wire logic       rst,
+    input  wire logic       in_valid,
+    output      logic       in_ready,
+    input  wire logic [7:0] in_data,
+    output      logic       txd        // idle high
 );
     logic [PHASE-1:0] phase_q;
     logic [9:0]       shift_q;  // start bit lowest, ones behind the stop bit
@@ -43,3 +44,4 @@ module fg_uart_tx #(
         $fatal(1, "%m: CLOCK_KHZ=%0d must be at least four times BAUD_KHZ=%0d", CLOCK_KHZ, BAUD_KHZ);
 `endif
 endmodule
+`default_nettype wire

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ULX3S top: oscillator -> PLL -> design, pixels and decisions over the USB serial line, the decision on the LEDs.
+`default_nettype none
 module fg_ulx3s #(
     parameter int  CLOCK_MHZ   = 50,    // of the design: a multiple of 5, 5 to 200
     parameter int  BAUD_KHZ    = 3000,  // of the serial line, 8N1
@@ -9,12 +10,12 @@ module fg_ulx3s #(
     localparam int CLKFB_DIV   = CLOCK_MHZ * CLKI_DIV / 25,
     localparam int CLKOP_DIV   = 600 / CLOCK_MHZ  // the oscillator in the PLL runs at 400 to 600 MHz
 ) (
-    input  logic       clk_25mhz,
-    input  logic       reset_button,  // high while pressed
-    input  logic       ftdi_txd,      // from the host
-    output logic       ftdi_rxd,      // to the host
-    output logic       wifi_gpio0,    // low would make the ESP32 restart the board
-    output logic [7:0] led
+    input  wire logic       clk_25mhz,
+    input  wire logic       reset_button,  // high while pressed
+    input  wire logic       ftdi_txd,      // from the host
+    output      logic       ftdi_rxd,      // to the host
+    output      logic       wifi_gpio0,    // low would make the ESP32 restart the board
+    output      logic [7:0] led
 );
     logic                   clk, locked, design_rst;
     logic                   pixel_valid, pixel_ready, result_valid, result_ready;
@@ -58,3 +59,4 @@ module fg_ulx3s #(
         $fatal(1, "%m: CLOCK_MHZ=%0d must be a multiple of 5 from 5 to 200", CLOCK_MHZ);
 `endif
 endmodule
+`default_nettype wire

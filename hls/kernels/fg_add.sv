@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Residual addition: waits for a beat of each branch, adds lane by lane. II = 1, latency 1.
+`default_nettype none
 module fg_add #(
     parameter int LANES        = 1,  // channels in one beat
     parameter int LEFT_BITS    = 4,  // bits of a channel of the left branch
@@ -8,17 +9,17 @@ module fg_add #(
     parameter int RIGHT_SIGNED = 1,
     parameter int OUT_BITS     = 5   // holds every sum
 ) (
-    input  logic                        clk,
-    input  logic                        rst,
-    input  logic                        left_valid,
-    output logic                        left_ready,
-    input  logic [LANES*LEFT_BITS-1:0]  left_data,
-    input  logic                        right_valid,
-    output logic                        right_ready,
-    input  logic [LANES*RIGHT_BITS-1:0] right_data,
-    output logic                        out_valid,
-    input  logic                        out_ready,
-    output logic [LANES*OUT_BITS-1:0]   out_data
+    input  wire logic                        clk,
+    input  wire logic                        rst,
+    input  wire logic                        left_valid,
+    output      logic                        left_ready,
+    input  wire logic [LANES*LEFT_BITS-1:0]  left_data,
+    input  wire logic                        right_valid,
+    output      logic                        right_ready,
+    input  wire logic [LANES*RIGHT_BITS-1:0] right_data,
+    output      logic                        out_valid,
+    input  wire logic                        out_ready,
+    output      logic [LANES*OUT_BITS-1:0]   out_data
 );
     logic                      valid_q;
     logic [LANES*OUT_BITS-1:0] sum_d, sum_q;
@@ -60,3 +61,4 @@ module fg_add #(
     );
 `endif
 endmodule
+`default_nettype wire

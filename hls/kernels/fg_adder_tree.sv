@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums of COUNT fields, four by four, LEVELS times: ceil(COUNT / 4**LEVELS) fields are left. II = 1, latency LEVELS.
+`default_nettype none
 module fg_adder_tree #(
     parameter int  COUNT  = 4,
     parameter int  BITS   = 8,  // of a field, two's complement, wide enough for the sums
     parameter int  LEVELS = 1,
     localparam int LEFT   = (COUNT + (1 << 2*LEVELS) - 1) >> 2*LEVELS
 ) (
-    input  logic                  clk,
-    input  logic                  move,  // the registers take what comes
-    input  logic [COUNT*BITS-1:0] fields,
-    output logic [LEFT*BITS-1:0]  sums
+    input  wire logic                  clk,
+    input  wire logic                  move,  // the registers take what comes
+    input  wire logic [COUNT*BITS-1:0] fields,
+    output      logic [LEFT*BITS-1:0]  sums
 );
     // Level n adds four fields of the level before into one: ceil(COUNT / 4**n) of them count, the rest is zero.
     logic [4*COUNT*BITS-1:0] level [0:LEVELS];
@@ -44,3 +45,4 @@ module fg_adder_tree #(
         $fatal(1, "%m: LEVELS=%0d must be no more than add COUNT=%0d fields up, BITS=%0d at least 1", LEVELS, COUNT, BITS);
 `endif
 endmodule
+`default_nettype wire

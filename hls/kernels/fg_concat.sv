@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Concatenation: LEFT_BEATS beats of one stream, then RIGHT_BEATS of the other, pixel by pixel. II = 1, latency 1.
+`default_nettype none
 module fg_concat #(
     parameter int LANES        = 1,  // channels in one beat
     parameter int LEFT_BITS    = 4,  // bits of a channel
@@ -12,17 +13,17 @@ module fg_concat #(
     localparam int BEATS       = LEFT_BEATS + RIGHT_BEATS,
     localparam int BEAT        = $clog2(BEATS)
 ) (
-    input  logic                        clk,
-    input  logic                        rst,
-    input  logic                        left_valid,
-    output logic                        left_ready,
-    input  logic [LANES*LEFT_BITS-1:0]  left_data,
-    input  logic                        right_valid,
-    output logic                        right_ready,
-    input  logic [LANES*RIGHT_BITS-1:0] right_data,
-    output logic                        out_valid,
-    input  logic                        out_ready,
-    output logic [LANES*OUT_BITS-1:0]   out_data
+    input  wire logic                        clk,
+    input  wire logic                        rst,
+    input  wire logic                        left_valid,
+    output      logic                        left_ready,
+    input  wire logic [LANES*LEFT_BITS-1:0]  left_data,
+    input  wire logic                        right_valid,
+    output      logic                        right_ready,
+    input  wire logic [LANES*RIGHT_BITS-1:0] right_data,
+    output      logic                        out_valid,
+    input  wire logic                        out_ready,
+    output      logic [LANES*OUT_BITS-1:0]   out_data
 );
     logic [BEAT-1:0]           beat_q;
     logic                      room, from_right, offered, valid_q;
@@ -70,3 +71,4 @@ module fg_concat #(
     );
 `endif
 endmodule
+`default_nettype wire

@@ -2,6 +2,7 @@
 // Decision: gathers the logits of a clip, finds the largest (lowest class wins a tie) and raises alarms: a class's
 // score >= its threshold. II = 1, latency 1. The score of a class is its logit if classes are independent, else its
 // logit minus the largest other one.
+`default_nettype none
 module fg_decide #(
     parameter int  LANES       = 1,   // logits in one beat
     parameter int  IN_BITS     = 16,  // bits of a logit, <= 32 if signed, <= 31 if not
@@ -17,14 +18,14 @@ module fg_decide #(
     localparam int FLAGS       = INDEPENDENT != 0 && CLASSES > 1 ? (CLASSES + 31) / 32 : 0,  // words
     localparam int OUT         = 32 * (CLASSES + FLAGS + 1)
 ) (
-    input  logic                     clk,
-    input  logic                     rst,
-    input  logic                     in_valid,
-    output logic                     in_ready,
-    input  logic [LANES*IN_BITS-1:0] in_data,
-    output logic                     out_valid,
-    input  logic                     out_ready,
-    output logic [OUT-1:0]           out_data  // 32 bits per logit, FLAGS words of alarms, {alarm, class[6:0]}
+    input  wire logic                     clk,
+    input  wire logic                     rst,
+    input  wire logic                     in_valid,
+    output      logic                     in_ready,
+    input  wire logic [LANES*IN_BITS-1:0] in_data,
+    output      logic                     out_valid,
+    input  wire logic                     out_ready,
+    output      logic [OUT-1:0]           out_data  // 32 bits per logit, FLAGS words of alarms, {alarm, class[6:0]}
 );
     localparam int WIDE = IN_BITS + 1;  // a logit with its sign
 
@@ -150,3 +151,4 @@ module fg_decide #(
     );
 `endif
 endmodule
+`default_nettype wire

@@ -2,6 +2,7 @@
 // Depthwise product: AT_ONCE taps of PE channels per cycle, STEPS cycles per block of PE channels. II = 1 beat, latency
 // 4 + LEVELS: fetch, operands, products, LEVELS of additions of four, accumulator.
 // Word BLOCK*STEPS+STEP of WEIGHTS holds the weight of tap STEP*AT_ONCE+t of channel BLOCK*PE+p at field t*PE+p.
+`default_nettype none
 module fg_depthwise #(
     parameter int  PE          = 1,   // channels in parallel
     parameter int  AT_ONCE     = 1,   // taps in parallel
@@ -21,14 +22,14 @@ module fg_depthwise #(
     localparam int LEVELS      = ($clog2(AT_ONCE) + 1) / 2,
     localparam int STAGES      = 3 + LEVELS  // before the accumulator
 ) (
-    input  logic                     clk,
-    input  logic                     rst,
-    input  logic                     in_valid,
-    output logic                     in_ready,
-    input  logic [LANES*IN_BITS-1:0] in_data,
-    output logic                     out_valid,
-    input  logic                     out_ready,
-    output logic [PE*OUT_BITS-1:0]   out_data
+    input  wire logic                     clk,
+    input  wire logic                     rst,
+    input  wire logic                     in_valid,
+    output      logic                     in_ready,
+    input  wire logic [LANES*IN_BITS-1:0] in_data,
+    output      logic                     out_valid,
+    input  wire logic                     out_ready,
+    output      logic [PE*OUT_BITS-1:0]   out_data
 );
     logic [LANES*WEIGHT_BITS-1:0] memory [0:WORDS-1];
     initial $readmemh(WEIGHTS, memory);
@@ -127,3 +128,4 @@ module fg_depthwise #(
     );
 `endif
 endmodule
+`default_nettype wire

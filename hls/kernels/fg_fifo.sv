@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FIFO of DEPTH beats. II = 1, latency 3: a block RAM is slow, its output has a register. Refuses a beat only while it
 // holds DEPTH.
+`default_nettype none
 module fg_fifo #(
     parameter int  BITS  = 8,  // bits of a beat
     parameter int  DEPTH = 2,  // beats, >= 1
@@ -9,14 +10,14 @@ module fg_fifo #(
     localparam int ADDR  = DEPTH > 1 ? $clog2(DEPTH) : 1,
     localparam int COUNT = $clog2(DEPTH + 1)
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic            in_valid,
-    output logic            in_ready,
-    input  logic [BITS-1:0] in_data,
-    output logic            out_valid,
-    input  logic            out_ready,
-    output logic [BITS-1:0] out_data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            in_valid,
+    output      logic            in_ready,
+    input  wire logic [BITS-1:0] in_data,
+    output      logic            out_valid,
+    input  wire logic            out_ready,
+    output      logic [BITS-1:0] out_data
 );
     logic [BITS-1:0]  read_q, data_q;
     logic [ADDR-1:0]  head_q, tail_q;    // next to write, next to read
@@ -85,3 +86,4 @@ module fg_fifo #(
     );
 `endif
 endmodule
+`default_nettype wire

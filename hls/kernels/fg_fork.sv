@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fork: one stream for two readers; each takes a beat when it likes, the next comes when both have. Latency 0.
+`default_nettype none
 module fg_fork #(
     parameter int BITS = 8  // bits of a beat
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic            in_valid,
-    output logic            in_ready,
-    input  logic [BITS-1:0] in_data,
-    output logic            left_valid,
-    input  logic            left_ready,
-    output logic [BITS-1:0] left_data,
-    output logic            right_valid,
-    input  logic            right_ready,
-    output logic [BITS-1:0] right_data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            in_valid,
+    output      logic            in_ready,
+    input  wire logic [BITS-1:0] in_data,
+    output      logic            left_valid,
+    input  wire logic            left_ready,
+    output      logic [BITS-1:0] left_data,
+    output      logic            right_valid,
+    input  wire logic            right_ready,
+    output      logic [BITS-1:0] right_data
 );
     logic left_done_q, right_done_q;  // this reader has the present beat already
 
@@ -43,3 +44,4 @@ module fg_fork #(
     );
 `endif
 endmodule
+`default_nettype wire

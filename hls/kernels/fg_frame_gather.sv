@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frame gather: per pixel, TAPS ranges of channels, each from its own frame; zeros outside the clip. A ring keeps the
 // last frames and two pixels more, so that one pixel is written while another is read. II = 1, latency 3.
+`default_nettype none
 module fg_frame_gather #(
     parameter int BITS      = 8,  // bits of a beat
     parameter int BEATS     = 2,  // beats of an input pixel
@@ -32,14 +33,14 @@ module fg_frame_gather #(
     localparam int REST   = PAUSE > 0 ? $clog2(PAUSE + 1) : 1,
     localparam int WAIT   = $clog2((LOOKAHEAD > STRIDE ? LOOKAHEAD : STRIDE) + 1)
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic            in_valid,
-    output logic            in_ready,
-    input  logic [BITS-1:0] in_data,
-    output logic            out_valid,
-    input  logic            out_ready,
-    output logic [BITS-1:0] out_data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            in_valid,
+    output      logic            in_ready,
+    input  wire logic [BITS-1:0] in_data,
+    output      logic            out_valid,
+    input  wire logic            out_ready,
+    output      logic [BITS-1:0] out_data
 );
     logic [1:0] ahead_q;  // pixels written and not yet read to their end: 0 … 2
 
@@ -179,3 +180,4 @@ module fg_frame_gather #(
     );
 `endif
 endmodule
+`default_nettype wire

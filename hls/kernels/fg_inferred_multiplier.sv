@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What fg_multiplier.sv does, in words from which synthesis makes multipliers or logic. Flows whose own fg_multiplier.sv names
 // cells come here for factors that are too wide for those.
+`default_nettype none
 module fg_inferred_multiplier #(
     parameter int  A_BITS = 5,
     parameter int  B_BITS = 4,
     parameter int  COUNT  = 1,
     localparam int BITS   = A_BITS + B_BITS + COUNT - 1
 ) (
-    input  logic                    clk,
-    input  logic                    move,  // the registers take what comes
-    input  logic [COUNT*A_BITS-1:0] a,
-    input  logic [COUNT*B_BITS-1:0] b,
-    output logic signed [BITS-1:0]  product
+    input  wire logic                    clk,
+    input  wire logic                    move,  // the registers take what comes
+    input  wire logic [COUNT*A_BITS-1:0] a,
+    input  wire logic [COUNT*B_BITS-1:0] b,
+    output      logic signed [BITS-1:0]  product
 );
     logic [COUNT*A_BITS-1:0] a_q;
     logic [COUNT*B_BITS-1:0] b_q;
@@ -41,3 +42,4 @@ module fg_inferred_multiplier #(
         $fatal(1, "%m: A_BITS=%0d, B_BITS=%0d and COUNT=%0d must be at least 1", A_BITS, B_BITS, COUNT);
 `endif
 endmodule
+`default_nettype wire

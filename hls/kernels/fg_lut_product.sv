@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Product of two two's complement factors without a multiplier: a sum of shifted a. Latency 2, as fg_multiplier.sv.
+`default_nettype none
 module fg_lut_product #(
     parameter int A_BITS = 5,
     parameter int B_BITS = 4  // at most 4
 ) (
-    input  logic                            clk,
-    input  logic                            move,  // the registers take what comes
-    input  logic signed [A_BITS-1:0]        a,
-    input  logic signed [B_BITS-1:0]        b,
-    output logic signed [A_BITS+B_BITS-1:0] product
+    input  wire logic                            clk,
+    input  wire logic                            move,  // the registers take what comes
+    input  wire logic signed [A_BITS-1:0]        a,
+    input  wire logic signed [B_BITS-1:0]        b,
+    output      logic signed [A_BITS+B_BITS-1:0] product
 );
     localparam int BITS = A_BITS + B_BITS;
     localparam int HALF = B_BITS / 2;
@@ -51,3 +52,4 @@ module fg_lut_product #(
         $fatal(1, "%m: A_BITS=%0d must be at least 2, B_BITS=%0d 2 to 4", A_BITS, B_BITS);
 `endif
 endmodule
+`default_nettype wire

@@ -4,6 +4,7 @@
 // of additions of four among which products that were made together are split, accumulator.
 // Word FOLD*STEPS+STEP of WEIGHTS holds the weight of lane (p, s) at field p*SIMD+s, as a digit: less one where the rows
 // that share its multiplier below it are negative together. Word FOLD of BIAS holds what lane p starts from at field p.
+`default_nettype none
 module fg_matvec #(
     parameter int  PE          = 1,   // rows in parallel
     parameter int  SIMD        = 1,   // columns in parallel
@@ -46,17 +47,17 @@ module fg_matvec #(
     localparam int BANKED      = BANK < WORDS ? 1 : 0,
     localparam int STAGES      = 5 + BANKED + APART + LEVELS  // before the accumulator
 ) (
-    input  logic                    clk,
-    input  logic                    rst,
-    input  logic                    in_valid,
-    output logic                    in_ready,
-    input  logic [SIMD*IN_BITS-1:0] in_data,
-    output logic                    out_valid,
-    input  logic                    out_ready,
-    output logic [PE*OUT_BITS-1:0]  out_data,
-    input  logic                    load_rst,  // see fg_rom.sv
-    input  logic                    load,
-    input  logic [31:0]             load_data
+    input  wire logic                    clk,
+    input  wire logic                    rst,
+    input  wire logic                    in_valid,
+    output      logic                    in_ready,
+    input  wire logic [SIMD*IN_BITS-1:0] in_data,
+    output      logic                    out_valid,
+    input  wire logic                    out_ready,
+    output      logic [PE*OUT_BITS-1:0]  out_data,
+    input  wire logic                    load_rst,  // see fg_rom.sv
+    input  wire logic                    load,
+    input  wire logic [31:0]             load_data
 );
     logic                           move;  // the whole pipeline advances
     logic [ADDR-1:0]                word_q;
@@ -227,3 +228,4 @@ module fg_matvec #(
     );
 `endif
 endmodule
+`default_nettype wire

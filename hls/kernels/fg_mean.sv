@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sum of COUNT consecutive groups of GROUP beats, beat by beat: over pixels or over frames. II = 1, latency 1.
+`default_nettype none
 module fg_mean #(
     parameter int  LANES    = 1,   // channels in one beat
     parameter int  IN_BITS  = 4,   // bits of an input channel
@@ -10,14 +11,14 @@ module fg_mean #(
     localparam int ADDR     = GROUP > 1 ? $clog2(GROUP) : 1,
     localparam int TURN     = COUNT > 1 ? $clog2(COUNT) : 1
 ) (
-    input  logic                      clk,
-    input  logic                      rst,
-    input  logic                      in_valid,
-    output logic                      in_ready,
-    input  logic [LANES*IN_BITS-1:0]  in_data,
-    output logic                      out_valid,
-    input  logic                      out_ready,
-    output logic [LANES*OUT_BITS-1:0] out_data
+    input  wire logic                      clk,
+    input  wire logic                      rst,
+    input  wire logic                      in_valid,
+    output      logic                      in_ready,
+    input  wire logic [LANES*IN_BITS-1:0]  in_data,
+    output      logic                      out_valid,
+    input  wire logic                      out_ready,
+    output      logic [LANES*OUT_BITS-1:0] out_data
 );
     logic [LANES*OUT_BITS-1:0] memory [0:GROUP-1];
     logic [LANES*OUT_BITS-1:0] stored, sum, out_q;
@@ -72,3 +73,4 @@ module fg_mean #(
     );
 `endif
 endmodule
+`default_nettype wire

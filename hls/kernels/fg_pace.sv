@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pace: lets BEATS beats through per INTERVAL cycles, evenly; a late beat delays those behind it. Latency 0.
+`default_nettype none
 module fg_pace #(
     parameter int  BITS     = 8,   // bits of a beat
     parameter int  BEATS    = 4,   // beats of a frame
@@ -9,14 +10,14 @@ module fg_pace #(
     localparam int WAIT     = $clog2(WHOLE + 2),
     localparam int PHASE    = $clog2(BEATS + 1) + 1
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic            in_valid,
-    output logic            in_ready,
-    input  logic [BITS-1:0] in_data,
-    output logic            out_valid,
-    input  logic            out_ready,
-    output logic [BITS-1:0] out_data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            in_valid,
+    output      logic            in_ready,
+    input  wire logic [BITS-1:0] in_data,
+    output      logic            out_valid,
+    input  wire logic            out_ready,
+    output      logic [BITS-1:0] out_data
 );
     logic [WAIT-1:0]  wait_q;   // cycles until the next beat may pass
     logic [PHASE-1:0] phase_q, phase_d;  // Bresenham remainder, in cycles / BEATS
@@ -52,3 +53,4 @@ module fg_pace #(
     );
 `endif
 endmodule
+`default_nettype wire

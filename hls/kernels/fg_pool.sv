@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pooling: the largest, or the sum, of TAPS consecutive beats, lane by lane. II = 1, latency 1.
+`default_nettype none
 module fg_pool #(
     parameter int  LANES    = 1,  // channels in one beat
     parameter int  TAPS     = 4,  // beats that make one
@@ -9,14 +10,14 @@ module fg_pool #(
     parameter int  SUM      = 0,  // 1: the sum, not the largest
     localparam int TAP      = TAPS > 1 ? $clog2(TAPS) : 1
 ) (
-    input  logic                      clk,
-    input  logic                      rst,
-    input  logic                      in_valid,
-    output logic                      in_ready,
-    input  logic [LANES*IN_BITS-1:0]  in_data,
-    output logic                      out_valid,
-    input  logic                      out_ready,
-    output logic [LANES*OUT_BITS-1:0] out_data
+    input  wire logic                      clk,
+    input  wire logic                      rst,
+    input  wire logic                      in_valid,
+    output      logic                      in_ready,
+    input  wire logic [LANES*IN_BITS-1:0]  in_data,
+    output      logic                      out_valid,
+    input  wire logic                      out_ready,
+    output      logic [LANES*OUT_BITS-1:0] out_data
 );
     logic [TAP-1:0]            tap_q;
     logic                      take, first, last, valid_q;
@@ -65,3 +66,4 @@ module fg_pool #(
     );
 `endif
 endmodule
+`default_nettype wire

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory with a write port and a read port whose output has a register. Its words are kept in slices of SLICE bits, each
 // as deep as a block RAM of that width, so that no multiplexer stands behind the slow output of a block.
+`default_nettype none
 module fg_ram #(
     parameter int BITS  = 8,
     parameter int DEPTH = 16,
@@ -8,13 +9,13 @@ module fg_ram #(
     parameter int SLICE = 8,  // bits; BITS leaves it to synthesis
     parameter int ULTRA = 0   // 1: in UltraRAM
 ) (
-    input  logic            clk,
-    input  logic            write,
-    input  logic [ADDR-1:0] write_address,
-    input  logic [BITS-1:0] write_data,
-    input  logic            read,
-    input  logic [ADDR-1:0] read_address,
-    output logic [BITS-1:0] read_data
+    input  wire logic            clk,
+    input  wire logic            write,
+    input  wire logic [ADDR-1:0] write_address,
+    input  wire logic [BITS-1:0] write_data,
+    input  wire logic            read,
+    input  wire logic [ADDR-1:0] read_address,
+    output      logic [BITS-1:0] read_data
 );
     genvar low;
     generate
@@ -47,3 +48,4 @@ module fg_ram #(
         $fatal(1, "%m: ADDR=%0d must be the bits that count DEPTH=%0d words", ADDR, DEPTH);
 `endif
 endmodule
+`default_nettype wire

@@ -2,6 +2,7 @@
 // Constant words in banks of BANK words. One bank: latency 1. Several: latency 2, as a block RAM is slow and its output
 // gets a register before a multiplexer picks the bank. Bank n is read from IMAGE with n (0 … 7) and ".hex" behind it.
 // UltraRAM, which starts empty, has no banks; its words are loaded in beats of 32 bits, the lowest first.
+`default_nettype none
 module fg_rom #(
     parameter int  WORDS = 16,
     parameter int  BITS  = 8,
@@ -14,13 +15,13 @@ module fg_rom #(
     localparam int LOW   = BANKS > 1 ? $clog2(BANK) : ADDR,  // bits of an address inside a bank
     localparam int HIGH  = BANKS > 1 ? ADDR - LOW : 1
 ) (
-    input  logic            clk,
-    input  logic            move,  // the registers take what comes
-    input  logic [ADDR-1:0] address,
-    output logic [BITS-1:0] word,
-    input  logic            load_rst,   // the next beat is the first of the first word
-    input  logic            load,       // a beat is there
-    input  logic [31:0]     load_data
+    input  wire logic            clk,
+    input  wire logic            move,  // the registers take what comes
+    input  wire logic [ADDR-1:0] address,
+    output      logic [BITS-1:0] word,
+    input  wire logic            load_rst,   // the next beat is the first of the first word
+    input  wire logic            load,       // a beat is there
+    input  wire logic [31:0]     load_data
 );
     genvar bank;
     generate
@@ -103,3 +104,4 @@ module fg_rom #(
         $fatal(1, "%m: BANK=%0d must be WORDS=%0d or more, or a power of two that makes up to 8 banks", BANK, WORDS);
 `endif
 endmodule
+`default_nettype wire

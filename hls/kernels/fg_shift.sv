@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Temporal shift: each group of channels is delayed by its own number of frames; zeros outside the clip.
 // Takes FRAMES frames, gives the first after LOOKAHEAD more have come and the last LOOKAHEAD by itself. II = 1, latency 3.
+`default_nettype none
 module fg_shift #(
     parameter int BITS            = 8,  // bits of a beat
     parameter int BEATS_PER_PIXEL = 4,
@@ -20,14 +21,14 @@ module fg_shift #(
     localparam int BEAT  = BEATS_PER_PIXEL > 1 ? $clog2(BEATS_PER_PIXEL) : 1,
     localparam int PIXEL = PIXELS > 1 ? $clog2(PIXELS) : 1
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic            in_valid,
-    output logic            in_ready,
-    input  logic [BITS-1:0] in_data,
-    output logic            out_valid,
-    input  logic            out_ready,
-    output logic [BITS-1:0] out_data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            in_valid,
+    output      logic            in_ready,
+    input  wire logic [BITS-1:0] in_data,
+    output      logic            out_valid,
+    input  wire logic            out_ready,
+    output      logic [BITS-1:0] out_data
 );
     logic [BEAT-1:0]  beat_q;
     logic [PIXEL-1:0] pixel_q;
@@ -154,3 +155,4 @@ module fg_shift #(
     );
 `endif
 endmodule
+`default_nettype wire

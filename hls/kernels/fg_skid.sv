@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Skid buffer: `in_ready` comes from a register, so that no path runs from the reader's handshake through to the writer's.
 // II = 1, latency 0; it keeps the one beat that comes in the cycle in which the reader stalls.
+`default_nettype none
 module fg_skid #(
     parameter int BITS = 8  // bits of a beat
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic            in_valid,
-    output logic            in_ready,
-    input  logic [BITS-1:0] in_data,
-    output logic            out_valid,
-    input  logic            out_ready,
-    output logic [BITS-1:0] out_data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            in_valid,
+    output      logic            in_ready,
+    input  wire logic [BITS-1:0] in_data,
+    output      logic            out_valid,
+    input  wire logic            out_ready,
+    output      logic [BITS-1:0] out_data
 );
     logic [BITS-1:0] kept_q;
     logic            full_q;
@@ -35,3 +36,4 @@ module fg_skid #(
     );
 `endif
 endmodule
+`default_nettype wire

@@ -3,6 +3,7 @@
 // Of each pass of LENGTH steps, INNER beats each, it makes OUT steps of INNER beats: beat i of an output step has beat i of
 // the steps under the kernel. A step is a row of a frame or a pixel of a row, which is sent REPEAT times. Step n lies in
 // bank n mod BANKS.
+`default_nettype none
 module fg_slide #(
     parameter int  LANES     = 1,   // of a beat taken
     parameter int  BITS      = 4,   // of a lane
@@ -25,14 +26,14 @@ module fg_slide #(
     localparam int AXISBITS  = $clog2(LENGTH + KERNEL + STRIDE + 1) + 1,
     localparam int COUNTBITS = $clog2((LENGTH + KERNEL + STRIDE + BANKS + 1) * INNER + 1) + 1
 ) (
-    input  logic                   clk,
-    input  logic                   rst,
-    input  logic                   in_valid,
-    output logic                   in_ready,
-    input  logic [BEAT-1:0]        in_data,
-    output logic                   out_valid,
-    input  logic                   out_ready,
-    output logic [KERNEL*BEAT-1:0] out_data   // the first tap in the low bits
+    input  wire logic                   clk,
+    input  wire logic                   rst,
+    input  wire logic                   in_valid,
+    output      logic                   in_ready,
+    input  wire logic [BEAT-1:0]        in_data,
+    output      logic                   out_valid,
+    input  wire logic                   out_ready,
+    output      logic [KERNEL*BEAT-1:0] out_data   // the first tap in the low bits
 );
     logic has_room, enough;
 
@@ -230,3 +231,4 @@ module fg_slide #(
     );
 `endif
 endmodule
+`default_nettype wire

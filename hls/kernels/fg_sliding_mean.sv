@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sliding sum: after every STEP frames the sum of the last WINDOW frames, beat by beat; frames before the first are
 // zero. II = 1, latency 1.
+`default_nettype none
 module fg_sliding_mean #(
     parameter int  LANES    = 1,  // channels in one beat
     parameter int  IN_BITS  = 4,  // bits of an input channel
@@ -14,14 +15,14 @@ module fg_sliding_mean #(
     localparam int BEAT     = BEATS > 1 ? $clog2(BEATS) : 1,
     localparam int TURN     = STEP > 1 ? $clog2(STEP) : 1
 ) (
-    input  logic                      clk,
-    input  logic                      rst,
-    input  logic                      in_valid,
-    output logic                      in_ready,
-    input  logic [LANES*IN_BITS-1:0]  in_data,
-    output logic                      out_valid,
-    input  logic                      out_ready,
-    output logic [LANES*OUT_BITS-1:0] out_data
+    input  wire logic                      clk,
+    input  wire logic                      rst,
+    input  wire logic                      in_valid,
+    output      logic                      in_ready,
+    input  wire logic [LANES*IN_BITS-1:0]  in_data,
+    output      logic                      out_valid,
+    input  wire logic                      out_ready,
+    output      logic [LANES*OUT_BITS-1:0] out_data
 );
     logic [LANES*IN_BITS-1:0]  frames [0:DEPTH-1];  // ring of the last WINDOW frames
     logic [LANES*OUT_BITS-1:0] sums [0:BEATS-1];
@@ -96,3 +97,4 @@ module fg_sliding_mean #(
     );
 `endif
 endmodule
+`default_nettype wire

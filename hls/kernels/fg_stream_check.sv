@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every simulation asserts of a stream, and of the module that drives it: an offered beat stays, unchanged, until it
 // is taken, and its counters stay in range. Nothing of it is synthesized.
+`default_nettype none
 module fg_stream_check #(
     parameter int BITS = 8,     // of a beat
     parameter     NAME = "out"  // of the stream
 ) (
-    input wire logic            clk,
-    input wire logic            rst,
-    input wire logic            valid,
-    input wire logic            ready,
-    input wire logic [BITS-1:0] data,
-    input wire logic            in_range  // what the module counts; what is unknown is not judged
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic            valid,
+    input  wire logic            ready,
+    input  wire logic [BITS-1:0] data,
+    input  wire logic            in_range  // what the module counts; what is unknown is not judged
 );
 `ifndef SYNTHESIS
     logic            begun_q, waits_q;  // there has been a reset; a beat was offered and not taken
@@ -30,3 +31,4 @@ module fg_stream_check #(
     end
 `endif
 endmodule
+`default_nettype wire

@@ -4,6 +4,7 @@
 // bit that it decides, as the next block is far.
 // LEVELn holds the thresholds of search level n: word beat * 2**n + prefix, one per lane. Those that are in UltraRAM are loaded,
 // level by level: the first one's words whole, of all others a memory per lane.
+`default_nettype none
 module fg_threshold #(
     parameter int  LANES     = 1,   // channels in one beat
     parameter int  BEATS     = 1,   // beats after which the thresholds repeat
@@ -26,17 +27,17 @@ module fg_threshold #(
     localparam int LOADS     = ULTRA != 0 && SLOW != 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1]) : 1,
     localparam int T         = IN_BITS + 1  // one bit more: a threshold may lie above every value
 ) (
-    input  logic                      clk,
-    input  logic                      rst,
-    input  logic                      in_valid,
-    output logic                      in_ready,
-    input  logic [LANES*IN_BITS-1:0]  in_data,
-    output logic                      out_valid,
-    input  logic                      out_ready,
-    output logic [LANES*OUT_BITS-1:0] out_data,
-    input  logic                      load_rst,  // see fg_rom.sv
-    input  logic [LOADS-1:0]          load,      // per memory
-    input  logic [31:0]               load_data
+    input  wire logic                      clk,
+    input  wire logic                      rst,
+    input  wire logic                      in_valid,
+    output      logic                      in_ready,
+    input  wire logic [LANES*IN_BITS-1:0]  in_data,
+    output      logic                      out_valid,
+    input  wire logic                      out_ready,
+    output      logic [LANES*OUT_BITS-1:0] out_data,
+    input  wire logic                      load_rst,  // see fg_rom.sv
+    input  wire logic [LOADS-1:0]          load,      // per memory
+    input  wire logic [31:0]               load_data
 );
     logic                move;
     logic [STAGES-1:0]   valid_q;
@@ -244,3 +245,4 @@ module fg_threshold #(
     );
 `endif
 endmodule
+`default_nettype wire

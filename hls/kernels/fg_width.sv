@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lane conversion by a whole ratio: packs narrow beats (II = 1, latency 1) or unpacks wide ones (II = ratio, latency 1).
+`default_nettype none
 module fg_width #(
     parameter int  IN_BITS  = 8,   // bits of an input beat
     parameter int  OUT_BITS = 16,  // bits of an output beat; one divides the other
@@ -7,14 +8,14 @@ module fg_width #(
     localparam int RATIO    = PACK != 0 ? OUT_BITS / IN_BITS : IN_BITS / OUT_BITS,
     localparam int INDEX    = RATIO > 1 ? $clog2(RATIO) : 1
 ) (
-    input  logic                clk,
-    input  logic                rst,
-    input  logic                in_valid,
-    output logic                in_ready,
-    input  logic [IN_BITS-1:0]  in_data,
-    output logic                out_valid,
-    input  logic                out_ready,
-    output logic [OUT_BITS-1:0] out_data
+    input  wire logic                clk,
+    input  wire logic                rst,
+    input  wire logic                in_valid,
+    output      logic                in_ready,
+    input  wire logic [IN_BITS-1:0]  in_data,
+    output      logic                out_valid,
+    input  wire logic                out_ready,
+    output      logic [OUT_BITS-1:0] out_data
 );
     logic [INDEX-1:0] index_q;  // narrow beats done
     logic             valid_q, last;
@@ -70,3 +71,4 @@ module fg_width #(
     );
 `endif
 endmodule
+`default_nettype wire

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sliding window (im2col): per output pixel the KERNEL_H x KERNEL_W pixels under it, REPEAT times. II = 1, latency 4.
 // A line buffer keeps ROWS rows; a row leaves it when the last output row that needs it is done.
+`default_nettype none
 module fg_window #(
     parameter int  LANES      = 1,  // channels in one beat
     parameter int  BITS       = 4,  // of one channel
@@ -39,14 +40,14 @@ module fg_window #(
     localparam int OUTBITS    = $clog2(OUT_WIDTH + 1),
     localparam int LINEBITS   = $clog2(OUT_HEIGHT + 1)
 ) (
-    input  logic                 clk,
-    input  logic                 rst,
-    input  logic                 in_valid,
-    output logic                 in_ready,
-    input  logic [BEAT_BITS-1:0] in_data,
-    output logic                 out_valid,
-    input  logic                 out_ready,
-    output logic [BEAT_BITS-1:0] out_data
+    input  wire logic                 clk,
+    input  wire logic                 rst,
+    input  wire logic                 in_valid,
+    output      logic                 in_ready,
+    input  wire logic [BEAT_BITS-1:0] in_data,
+    output      logic                 out_valid,
+    input  wire logic                 out_ready,
+    output      logic [BEAT_BITS-1:0] out_data
 );
     logic pixel_in;  // the last beat of a pixel is taken
     logic has_room, enough;
@@ -303,3 +304,4 @@ module fg_window #(
     );
 `endif
 endmodule
+`default_nettype wire

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Test probe: writes "cycle word" for every beat that passes, and at the end "waited" with the cycles of the longest wait.
 // Stops the run if a waiting beat is withdrawn or changed.
+`default_nettype none
 module fg_probe #(
     parameter int BITS = 8,
     parameter     NAME = "stream",
     parameter     FILE = "stream.txt"
 ) (
-    input logic            clk,
-    input logic            rst,
-    input logic [63:0]     cycle,
-    input logic            close,  // flush and close the file
-    input logic            valid,
-    input logic            ready,
-    input logic [BITS-1:0] data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic [63:0]     cycle,
+    input  wire logic            close,  // flush and close the file
+    input  wire logic            valid,
+    input  wire logic            ready,
+    input  wire logic [BITS-1:0] data
 );
     integer      file;
     logic        open_q;
@@ -39,3 +40,4 @@ module fg_probe #(
         .clk(clk), .rst(rst), .valid(valid), .ready(ready), .data(data), .in_range(1'b1)
     );
 endmodule
+`default_nettype wire

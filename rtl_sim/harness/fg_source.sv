@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Test source: offers word i of WORDS from cycle OFFERS[i] on, in order, until it is taken; `count` words in all. Behind the
 // last of its `words` comes word `again`.
+`default_nettype none
 module fg_source #(
     parameter int BITS   = 8,
     parameter int ROOM   = 1,  // words that it has room for
     parameter     WORDS  = "words.hex",
     parameter     OFFERS = "offers.hex"
 ) (
-    input  logic            clk,
-    input  logic            rst,
-    input  logic [63:0]     cycle,
-    input  logic [63:0]     count,
-    input  logic [63:0]     words,
-    input  logic [63:0]     again,
-    input  logic            hold,  // offer no further word
-    output logic [63:0]     sent,
-    output logic            valid,
-    input  logic            ready,
-    output logic [BITS-1:0] data
+    input  wire logic            clk,
+    input  wire logic            rst,
+    input  wire logic [63:0]     cycle,
+    input  wire logic [63:0]     count,
+    input  wire logic [63:0]     words,
+    input  wire logic [63:0]     again,
+    input  wire logic            hold,  // offer no further word
+    output      logic [63:0]     sent,
+    output      logic            valid,
+    input  wire logic            ready,
+    output      logic [BITS-1:0] data
 );
     logic [BITS-1:0] values [0:ROOM-1];
     logic [63:0]     offers [0:ROOM-1];
@@ -41,3 +42,4 @@ module fg_source #(
         end
     end
 endmodule
+`default_nettype wire

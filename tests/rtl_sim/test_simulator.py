@@ -3,12 +3,14 @@
 
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.tools import find
 from framegate.rtl_sim.simulator import SIMULATORS, Bench, Simulator, Sink, Source, Tap
 
@@ -158,6 +160,52 @@ def test_surplus_beats_are_recorded(tmp_path: Path, quick: Simulator) -> None:
     made = bench(DOUBLES, tmp_path, quick)
     made.build()
     assert made.run(300)["out"].words == [1, 1, 2, 2, 3, 3, 250, 250]
+
+
+# A word that is read while it is written, and a register that nothing has set: what comes out is nobody's guess.
+READ_WHILE_WRITTEN = """
+    fg_ram #(.BITS(8), .DEPTH(2), .ADDR(1), .SLICE(8)) u_ram (
+        .clk(clk), .write(in_valid && in_ready), .write_address(1'b0), .write_data(in_data),
+        .read(in_valid && in_ready), .read_address(1'b0), .read_data(out_data)
+    );
+    logic full_q;
+    assign in_ready = out_ready || !full_q;
+    assign out_valid = full_q;
+    always_ff @(posedge clk) begin
+        if (in_ready) full_q <= in_valid;
+        if (rst) full_q <= 1'b0;
+    end
+"""
+NEVER_SET = """
+    logic [7:0] never_q;
+    always_ff @(posedge clk) if (in_data == 8'hff) never_q <= in_data;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = in_data ^ never_q;
+"""
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "fast"])
+@pytest.mark.parametrize("body", [READ_WHILE_WRITTEN, NEVER_SET], ids=["read-while-written", "never-set"])
+def test_what_is_unknown_is_random_on_verilator(
+    body: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bench(body, tmp_path, simulator)
+    shutil.copy(STREAM_CHECK.with_name("fg_ram.sv"), made.rtl)
+    made.build()
+    found = set()
+    for seed in ("1", "1", "2", "3"):
+        monkeypatch.setenv("FRAMEGATE_SEED", seed)
+        found.add(tuple(made.run(300)["out"].words))
+        assert (made.work / "seed.txt").read_text() == f"{seed}\n"
+    assert len(found) == 3, "one for each seed"
+    assert (1, 2, 3, 250) not in found
+
+
+def test_a_seed_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAMEGATE_SEED", "often")
+    made = bench(GOOD, tmp_path, "fast")
+    made.work.mkdir()
+    with pytest.raises(UsageError, match=r"^FRAMEGATE_SEED=often: a whole number is wanted"):
+        made.run(300)
 
 
 def test_undefined_bits_are_marked(tmp_path: Path, icarus: Simulator) -> None:

@@ -11,6 +11,7 @@ from framegate.hls.emit import hardware
 from framegate.hls.kernels import Kernel
 from framegate.rtl_sim.simulator import Simulator
 
+from tests import lint
 from tests.kernels import bench
 from tests.kernels.test_depthwise import CASES as DEPTHWISE
 from tests.kernels.test_matvec import CASES as MATVEC
@@ -45,6 +46,17 @@ def test_of_ultrascale(name: str, tmp_path: Path, icarus: Simulator, monkeypatch
     _check(WIDE_KERNELS[name], "fg_multiplier_xilinx.sv", "dsp48e2.sv", tmp_path, icarus, monkeypatch)
 
 
+def test_verilator_takes_the_cell_as_the_flow_sets_it(tmp_path: Path) -> None:
+    registers = ", ".join(f'.REG_{name}_CLK("CLK0")' for name in ("INPUTA", "INPUTB", "OUTPUT"))
+    ports = ".CLK0(clk), .CE0(1'b1), .RST0(1'b0), .A0(a), .B0(b), .P0(p)"
+    netlist = tmp_path / "netlist.sv"
+    netlist.write_text(
+        f"module netlist (input clk, a, b, output p); MULT18X18D #({registers}) u ({ports}); endmodule\n"
+    )
+    said = lint.warnings([netlist, Path(__file__).with_name("mult18x18d.sv")], "netlist", "-Wno-lint")
+    assert [line for line in said if line.startswith("%Error")] == []
+
+
 def _check(
     kernel: Kernel,
     part: str,
@@ -57,5 +69,9 @@ def _check(
     multiplier = folder / "fg_multiplier.sv"
     shutil.copy(Path(flows.__file__).with_name(part), multiplier)
     others = [path for path in hardware(kernel) if path.name != multiplier.name]
-    monkeypatch.setattr(bench, "hardware", lambda _: [*others, multiplier, Path(__file__).with_name(model)])
+    cell = Path(__file__).with_name(model).read_text()
+    for register in ("INPUTA", "INPUTB", "OUTPUT"):  # which the flow turns on in the netlist
+        cell = cell.replace(f'REG_{register}_CLK = "NONE"', f'REG_{register}_CLK = "CLK0"')
+    (folder / model).write_text(cell)
+    monkeypatch.setattr(bench, "hardware", lambda _: [*others, multiplier, folder / model])
     bench.check_kernel(kernel, folder, simulator=simulator)
