@@ -8,9 +8,12 @@ from pathlib import Path
 
 from framegate.rtl_sim import plain_names
 
+# What is not split is compiled without precompiled headers, which take longer than the rest of a small network.
+_SPLIT = ("--output-split", "60000", "--output-split-cfuncs", "20000")
 VERILATOR = (
     *("--x-assign", "unique", "--x-initial", "unique"),  # what is unknown is random, by `random_start`
     *("-Wno-fatal", "-O3", "-CFLAGS", "-O1"),
+    *_SPLIT,
 )
 
 
