@@ -79,7 +79,7 @@ def count(flow: Flow) -> Step:
     """Count what the design takes, as nextpnr packs it: its LUTs are more than Yosys', by those that feed carries."""
     yosys, nextpnr = find("yosys"), find("nextpnr-ecp5")
     options = [f"--{flow.target.device}", "--package", flow.target.package, "--pack-only"]
-    reads = [str(yosys), str(nextpnr), *options, *flow.design]
+    reads: list[Path | str] = [str(yosys), str(nextpnr), *options, *flow.design]
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
@@ -127,7 +127,7 @@ class _BoardFlow(Flow):
         """Synthesis: RTL and board top to a netlist in JSON."""
         yosys = find("yosys")
         board = self._top_sources(".sv")
-        reads = [str(yosys), f"{self.clock_mhz:g}", *self.design, *board]
+        reads: list[Path | str] = [str(yosys), f"{self.clock_mhz:g}", *self.design, *board]
 
         def produce(folder: Path) -> None:
             top = board[0].stem
@@ -150,7 +150,7 @@ class _BoardFlow(Flow):
             f"--{self.target.device} --package {self.target.package} --speed {self.target.speed} "
             f"--seed {self.seed} --timing-allow-fail"
         ).split()
-        reads = [synthesis.key, str(nextpnr), *options, *pins]
+        reads: list[Path | str] = [synthesis.key, str(nextpnr), *options, *pins]
 
         def produce(folder: Path) -> None:
             arguments = [*options]

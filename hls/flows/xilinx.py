@@ -151,7 +151,7 @@ def _vivado(target: Target, script: Path) -> Tool:
 
 
 def _place_and_route(flow: Flow, vivado: Tool, script: Path) -> Step:
-    reads = [str(vivado), *flow.design, script, script.with_name("clock.xdc")]
+    reads: list[Path | str] = [str(vivado), *flow.design, script, script.with_name("clock.xdc")]
 
     def produce(folder: Path) -> None:
         options = ["-mode", "batch", "-nojournal", "-nolog", "-source", flow.name(script)]
