@@ -94,7 +94,7 @@ class MatVec(Stage):
         """Rows of few bits that share a multiplier, their products side by side."""
         if self.multiply == "lut" or self.input.bits >= MULTIPLIER_BITS:
             return 1
-        free = self.factor_bits - 1 - self.weight_bits
+        free = max(0, self.factor_bits - 1 - self.weight_bits)  # weights may be wider than a factor
         return min(1 + free // self._term_bits, self.pe)
 
     @property
