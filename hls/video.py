@@ -8,12 +8,13 @@ holds for pools. Values do not change: each layer computes the same sums of the 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls import finn_ops
 from framegate.hls.taps import Taps, flat_weights
+from framegate.hls.walk import ACTIVATIONS
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
@@ -346,7 +347,9 @@ def _is_pixel(node: NodeProto) -> bool:
     return {*given["kernel_shape"], *given.get("strides", [1])} == {1} and not any(given.get("pads", [0]))
 
 
-_REWRITE: dict[str, Callable[[_Rewriting, NodeProto], None]] = {
+_Rewrite = Callable[[_Rewriting, NodeProto], None]
+_REWRITE: dict[str, _Rewrite] = {
+    **{name: cast(_Rewrite, _Rewriting.elementwise) for name in ACTIVATIONS},
     "Add": _Rewriting.elementwise,
     "AveragePool": _Rewriting.average_pool,
     "BatchNormalization": _Rewriting.elementwise,

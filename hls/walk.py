@@ -14,7 +14,37 @@ from onnx import NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
+ACTIVATIONS = (  # float operations on one tensor, beside those that have a handler of their own
+    "Abs",
+    "Atan",
+    "Ceil",
+    "Celu",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Log",
+    "Max",
+    "Min",
+    "Mish",
+    "Neg",
+    "PRelu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Tanh",
+    "ThresholdedRelu",
+)
 _ELEMENTWISE = (
+    *ACTIVATIONS,
     "Add",
     "BatchNormalization",
     "Clip",

@@ -22,6 +22,7 @@ from framegate.hls.kernels._kernel import (
 )
 from framegate.hls.stream import Stream
 
+MOST_BITS = 8  # of the output: search levels that threshold.sv has memories for
 _BLOCK_BITS = (
     1536  # what each lane reads of a search level; smaller ones are kept in LUTs, which are slower the larger
 )
@@ -43,6 +44,10 @@ class Threshold(Stage):
 
     def __post_init__(self) -> None:
         rows, steps = self.thresholds.shape
+        if not 1 <= self.bits <= MOST_BITS:
+            raise UsageError(
+                f"{self.name}: activations of {self.bits} bits; use a bit width from 1 to {MOST_BITS}"
+            )
         if rows not in (1, self.input.channels) or not 1 <= steps < 1 << self.bits:
             raise UsageError(
                 f"{self.name}: thresholds {self.thresholds.shape} do not fit {self.input.channels} channels and "
