@@ -30,7 +30,7 @@ from framegate.hls.folding import Products
 from framegate.hls.graphs import save as save_graph
 from framegate.hls.graphs import set_pixel_scale
 from framegate.hls.lower import load as load_graph
-from framegate.hls.lower import lower
+from framegate.hls.lower import load_network, lower
 from framegate.hls.prune import without_dead_channels
 from framegate.hls.read_off import read_dataflow
 from framegate.hls.targets import Target, load_target
@@ -252,12 +252,10 @@ def _take_model(model: str, build: Path, steps: Steps, pixel_scale: float | None
 
 
 def _take_graph(source: Path, target: Path, pixel_scale: float | None) -> None:
-    """A QONNX file as it is, or with the value of a pixel's step noted in it."""
-    if pixel_scale is None:
-        _copy(source, target)
-        return
-    graph = load_graph(source)
-    set_pixel_scale(graph, pixel_scale)
+    """A QONNX file that holds what a network must, with the value of a pixel's step noted in it."""
+    graph = load_network(source)
+    if pixel_scale is not None:
+        set_pixel_scale(graph, pixel_scale)
     save_graph(graph, target)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 from framegate.errors import UsageError
 from framegate.hls.channels_last import lower_convolutions
+from framegate.hls.check_graph import check_graph
 from framegate.hls.clean import clean
 from framegate.hls.graphs import save
 from framegate.hls.harden import to_hardware
@@ -60,4 +61,14 @@ def load(path: Path) -> ModelWrapper:
     if not model.graph.node:
         raise UsageError(f"{path}: a graph without layers; {remedy}")
     describe_constants(model.graph)
+    return model
+
+
+def load_network(path: Path) -> ModelWrapper:
+    """Read a network that somebody else wrote, without what leads to no output.
+
+    Raises UsageError naming the file, the layer and the way out when it is none, or contradicts itself.
+    """
+    model = load(path)
+    check_graph(model, path)
     return model
