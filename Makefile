@@ -10,7 +10,7 @@ demo: setup
 	$(BIN)/framegate demo
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -18,6 +18,7 @@ lint: setup
 	mkdir -p build/types/framegate  # the packages as imports see them: mypy does not follow an editable install
 	ln -sf $(CURDIR)/cli/*.py build/types/framegate/
 	ln -sfn $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/rtl_sim $(CURDIR)/benchmarks build/types/framegate/
+	$(BIN)/python -m tests.lint
 	MYPYPATH=build/types $(BIN)/mypy --package framegate
 
 # The environment may be older than this checkout (or another one's): point it here.

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from framegate.errors import UsageError
+from framegate.hls.dialect import ROUNDINGS
 from framegate.hls.finn_ops import datatype
 from framegate.hls.graphs import GENERAL
 from framegate.hls.kernels.threshold import MOST_BITS
@@ -43,8 +44,12 @@ def quant(walk: Walk, node: NodeProto) -> None:
         raise UsageError(
             f"{walk.where(node)}: has a scale of {odd}; a scale is a number above 0, train again"
         )
-    if bits == 1 and getCustomOp(node).get_nodeattr("signed") and not walk.is_constant(node.input[0]):
-        raise UsageError(f"{walk.where(node)}: activations of one signed bit are -1 and 1; use 2 bits")
+    rounding = getCustomOp(node).get_nodeattr("rounding_mode")
+    if rounding.upper() not in ROUNDINGS:
+        raise UsageError(
+            f"{walk.where(node)}: rounding_mode={rounding}, which QONNX does not define; use one of "
+            f"{', '.join(ROUNDINGS)}"
+        )
     walk.note_scale(scale)
     if (constant := walk.model.get_initializer(node.input[0])) is not None and node.op_type != "Trunc":
         walk.seen[node.output[0]] = _quantized(node, [constant, scale, zero, bits])
@@ -58,7 +63,7 @@ def quant(walk: Walk, node: NodeProto) -> None:
         raise UsageError(
             f"{walk.where(node)}: activation scales of shape {scale.shape}; use one per tensor, or one per channel"
         )
-    chain = FloatChain(walk.model, entry.source, list(entry.nodes), node, len(shape))
+    chain = FloatChain(walk.model, entry.source, list(entry.nodes), node, entry.rank)
     walk.exact &= not chain.curved
     layers = " … ".join(dict.fromkeys(walk.where(other) for other in (*entry.nodes[:1], node)))
     try:
@@ -89,7 +94,7 @@ def _activation(walk: Walk, node: NodeProto, pending: Pending, chain: FloatChain
     found = staircase(chain, *ends)
     if (found.sign < 0).any():
         source = _flipped(walk, node, pending, found.sign)
-    kind = DataType[f"{'INT' if chain.low < 0 else 'UINT'}{bits}"]
+    kind = DataType[f"INT{max(bits, 2)}" if chain.low < 0 else f"UINT{bits}"]
     first, last = int(source.low.min()), int(source.high.max()) + 1
     name = walk.writer.constant(
         f"{node.output[0]}_thresholds", found.thresholds, datatype(min(first, 0), max(last, 0))

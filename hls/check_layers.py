@@ -8,10 +8,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 from framegate.errors import UsageError
+from framegate.hls.dialect import ROUNDINGS, SAME_ROUNDING
 from framegate.hls.shapes import QUANTIZERS
 from onnx import AttributeProto, NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.custom_op.general.intquant import resolve_rounding_mode
 from qonnx.custom_op.registry import getCustomOp
 
 OURS = ("ChannelMax", "FrameGather", "FrameMean")  # operators of our own that a network may hold
@@ -102,10 +102,8 @@ def _check_types(seen: Checked, node: NodeProto) -> None:
 
 
 def _check_rounding(seen: Checked, node: NodeProto, mode: str) -> None:
-    try:
-        resolve_rounding_mode(mode)
-    except ValueError:
-        seen.refuse(f"has rounding_mode={mode}", "QONNX knows ROUND, CEIL, FLOOR and others", node)
+    if mode.upper() not in (*ROUNDINGS, *SAME_ROUNDING):
+        seen.refuse(f"has rounding_mode={mode}", f"QONNX defines {', '.join(ROUNDINGS)}", node)
 
 
 _REQUIRED = {"ChannelMax": ("group",), "FrameGather": ("frames", "groups"), "FrameMean": ("frames",)}

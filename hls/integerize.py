@@ -125,13 +125,24 @@ def reshape(walk: Walk, node: NodeProto) -> None:
             f"{walk.where(node)}: {known.shape} to {shape}; only (frames, channels, height, width) can be "
             f"flattened, frame by frame"
         )
-    elif isinstance(entry, Integers) and entry.shape[2:] == (1, 1):
-        result = replace(entry, tensor=node.output[0], shape=shape)
-        name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
-        walk.add(node, result, "Reshape", [entry.tensor, name])
+    elif known.shape[2:] == (1, 1):
+        _vector(walk, node, entry, known, shape)
     else:
         identity(walk, node)
         walk.seen[node.output[0]] = _flat(walk.seen[node.output[0]])
+
+
+def _vector(
+    walk: Walk, node: NodeProto, entry: Entry | None, source: Integers, shape: tuple[int, ...]
+) -> None:
+    """Frames of one pixel as vectors, of `shape`. What no quantizer has ended yet goes on behind them."""
+    result = replace(source, tensor=node.output[0], shape=shape)
+    name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
+    walk.add(node, result, "Reshape", [source.tensor, name])
+    if isinstance(entry, Pending):
+        flatten = helper.make_node("Flatten", [node.input[0]], [node.output[0]], name=node.name)
+        folded = entry.folded and replace(entry.folded, tensor=result.tensor, shape=shape)
+        walk.seen[node.output[0]] = Pending(result, entry.source, (*entry.nodes, flatten), folded)
 
 
 def _flat(entry: Entry) -> Entry:

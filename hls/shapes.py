@@ -9,7 +9,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, sha
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
-QUANTIZERS = ("IntQuant", "Quant", "Trunc")  # QONNX's, which keep a shape
+QUANTIZERS = ("BipolarQuant", "IntQuant", "Quant", "Trunc")  # QONNX's, which keep a shape
 SMALL = 64  # values: shapes, axes and the like, by which ONNX computes the shapes of results
 
 

@@ -92,6 +92,8 @@ class FloatChain:
         curves = [other for other in nodes if other.op_type in CURVES]
         self.curved = bool(curves)  # the last bit of a float may not be what the network says
         self.rises_but_for_rounding = self.curved and all(map(_is_monotone, curves))
+        if signed and bits == 1:
+            self.low, self.high = -1, 1  # QONNX knows these two levels alone, without the 0 between them
 
     def __call__(self, accumulators: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Integers (levels, channels) of the quantizer; `scale` is the value of one accumulator step."""

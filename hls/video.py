@@ -6,9 +6,9 @@ holds for pools. Values do not change: each layer computes the same sums of the 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from framegate.errors import UsageError
@@ -347,9 +347,8 @@ def _is_pixel(node: NodeProto) -> bool:
     return {*given["kernel_shape"], *given.get("strides", [1])} == {1} and not any(given.get("pads", [0]))
 
 
-_Rewrite = Callable[[_Rewriting, NodeProto], None]
-_REWRITE: dict[str, _Rewrite] = {
-    **{name: cast(_Rewrite, _Rewriting.elementwise) for name in ACTIVATIONS},
+_REWRITE: Mapping[str, Callable[[_Rewriting, NodeProto], None]] = {
+    **dict.fromkeys(ACTIVATIONS, _Rewriting.elementwise),
     "Add": _Rewriting.elementwise,
     "AveragePool": _Rewriting.average_pool,
     "BatchNormalization": _Rewriting.elementwise,

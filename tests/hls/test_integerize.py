@@ -315,7 +315,10 @@ def test_sums_that_float32_cannot_hold_are_refused() -> None:
         ({"scale": -0.5}, "has a scale of -0.5; a scale is a number above 0, train again"),
         ({"scale": np.nan}, "has a scale of nan; a scale is a number above 0, train again"),
         ({"scale": np.inf}, "has a scale of inf; a scale is a number above 0, train again"),
-        ({"bits": 1}, "activations of one signed bit are -1 and 1; use 2 bits"),
+        (
+            {"rounding": "DPU"},
+            "rounding_mode=DPU, which QONNX does not define; use one of ROUND, HALF_EVEN, CEIL, FLOOR, UP, ",
+        ),
         ({"zero": 2.0}, "scale, zero point and bit width must be constants, the zero point 0; "),
         (
             {"scale": np.full((1, 1, SIZE, 1), 0.5)},
