@@ -17,7 +17,7 @@ lint: setup
 	$(BIN)/ruff check .
 	mkdir -p build/types/framegate  # the packages as imports see them: mypy does not follow an editable install
 	ln -sf $(CURDIR)/cli/*.py build/types/framegate/
-	ln -sfn $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/rtl_sim $(CURDIR)/benchmarks build/types/framegate/
+	ln -sfn $(CURDIR)/cli/commands $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/rtl_sim $(CURDIR)/benchmarks build/types/framegate/
 	$(BIN)/python -m tests.lint
 	MYPYPATH=build/types $(BIN)/mypy --package framegate
 
