@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from framegate.errors import FramegateError
 from framegate.hls import kernels
-from framegate.hls.kernels import Fifo, Kernel, Skid, Window
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK, Fifo, Kernel, Skid, Window
 from framegate.rtl_sim.bench import simulator
 from framegate.rtl_sim.bench.simulator import Simulator
 
