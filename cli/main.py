@@ -22,6 +22,7 @@ from framegate import (
     train,
 )
 from framegate.errors import FramegateError
+from framegate.extras import missing_extras_named
 
 app = typer.Typer(
     name="framegate",
@@ -52,7 +53,8 @@ def run() -> None:
     warnings.filterwarnings("ignore", module=r"(torch|brevitas|lightning|qonnx|finn)\b.*")
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that it finds no GPU compiler
     try:
-        app(prog_name="framegate")
+        with missing_extras_named():
+            app(prog_name="framegate")
     except FramegateError as error:
         if "--json" in sys.argv:
             print(json.dumps({"error": str(error)}))
