@@ -39,8 +39,14 @@ BENT = (
     ("M 990 343 V 456 H 862", STAIR),
 )
 LEGEND = (
-    (CLIP, "a clip's trip: the same pixels go to training, to the network that is measured, and to the simulated design"),
-    (STAIR, "a threshold's trip: a scale that was learned becomes an integer, a word in a memory image, a bit in a device"),
+    (
+        CLIP,
+        "a clip's trip: the same pixels go to training, to the network that is measured, and to the simulated design",
+    ),
+    (
+        STAIR,
+        "a threshold's trip: a scale that was learned becomes an integer, a word in a memory image, a bit in a device",
+    ),
 )
 
 
@@ -84,7 +90,13 @@ def picture() -> str:
         f"<defs>{''.join(heads)}</defs>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>',
         text(WIDTH / 2, 34, "From clips to hardware: the rooms of framegate", 20, weight="bold"),
-        text(WIDTH / 2, 62, "top row: the network; middle row: the compiler; bottom row: the proof and the device", 13, QUIET),
+        text(
+            WIDTH / 2,
+            62,
+            "top row: the network; middle row: the compiler; bottom row: the proof and the device",
+            13,
+            QUIET,
+        ),
         *(line for each in ROOMS for line in room(*each)),
         *(path(f"M {x} {y} H {end}", colour) for x, y, end, colour in ARROWS),
         *(path(way, colour) for way, colour in BENT),
