@@ -48,10 +48,18 @@ def _rooms() -> dict[str, list[Path]]:
         raise FileNotFoundError(f"{_PACKAGE} is not there; build the site with `make docs`")
     rooms: dict[str, list[Path]] = {}
     for folder in [Path(each) for each, _, _ in os.walk(_PACKAGE, followlinks=True)]:
-        modules = sorted(folder.glob("[!_]*.py"))
+        modules = [path for path in sorted(folder.glob("*.py")) if _is_public(path)]
         if modules:
             rooms[".".join(folder.relative_to(_PACKAGE.parent).parts)] = modules
     return dict(sorted(rooms.items()))
+
+
+def _is_public(path: Path) -> bool:
+    """Whether a module may be used from outside its folder: by its name, or through the folder's __init__."""
+    if not path.stem.startswith("_"):
+        return True
+    face = path.with_name("__init__.py")
+    return path != face and face.is_file() and f".{path.stem} import" in face.read_text()
 
 
 def _page(name: str, modules: list[Path]) -> str:
