@@ -19,7 +19,8 @@ lint: dev types
 	MYPYPATH=build/types $(BIN)/mypy --package framegate
 
 docs: dev types
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/docs/index.html
 
 # The packages as imports see them: mypy and the API reference do not follow an editable install.
 types:
