@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the documentation says is there: commands, options, links, paths, ports and parameters."""
 
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import typer
-from framegate.hls.kernels import KINDS
+from framegate.hls.kernels import KINDS, Kernel, each_beat
 from framegate.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -136,3 +138,33 @@ def test_every_data_sheet_is_of_a_kernel_and_listed() -> None:
     sheets = {path.stem for path in SHEETS.glob("*.md")} - {"index"}
     assert sheets == {kind.__module__.rpartition(".")[2] for kind in KINDS.values()}
     assert sheets == set(re.findall(r"\((\w+)\.md\)", (SHEETS / "index.md").read_text()))
+
+
+def _latencies() -> dict[str, int]:
+    """The kernels whose latency the list gives as one number."""
+    rows = re.findall(
+        r"^\| \[(\w+)\]\(\w+\.md\) \|[^|]*\| (\d+) \|", (SHEETS / "index.md").read_text(), re.MULTILINE
+    )
+    return {name: int(latency) for name, latency in rows}
+
+
+def _far_apart(kernel: Kernel) -> list[np.ndarray]:
+    """Offers of two clips, pixel by pixel of each input in turn, so far apart that nothing ever waits."""
+    pause, inputs = 10_000, len(kernel.inputs)
+    offers = []
+    for place, stream in enumerate(kernel.inputs):
+        pixel, beat = np.divmod(np.arange(2 * stream.beats), stream.beats_per_pixel)
+        offers.append(pause * (inputs * pixel + place) + pause // 2 * beat // stream.beats_per_pixel)
+    return offers
+
+
+@pytest.mark.parametrize(("name", "latency"), _latencies().items(), ids=_latencies())
+def test_the_latency_in_the_list_is_that_of_the_timing(name: str, latency: int) -> None:
+    cases: dict[str, Kernel] = importlib.import_module(f"tests.kernels.test_{name}").CASES
+    shortest = []
+    for kernel in cases.values():
+        timing = kernel.timing(*_far_apart(kernel))
+        taken = np.sort(np.concatenate([each_beat(beats) for beats in timing.taken]))
+        appears = each_beat(timing.appears)
+        shortest.append((appears - taken[np.searchsorted(taken, appears, side="right") - 1]).min())
+    assert min(shortest) == latency
