@@ -11,7 +11,7 @@ demo: main
 	$(BIN)/framegate demo
 
 test: dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 lint: dev types
 	$(BIN)/ruff format --check .
