@@ -3,6 +3,7 @@
 
 import importlib
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,6 +100,13 @@ def test_the_readme_has_one_short_table_of_figures() -> None:
     assert all(row.count("|") == 4 and row.split("|")[3].strip() for row in rows), (
         "a figure without its command"
     )
+
+
+def test_the_picture_is_what_its_script_draws_of_rooms_that_are_there() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "pictures" / "trips.py"))
+    assert (ROOT / "docs" / "pictures" / "trips.svg").read_text() == script["picture"]()
+    for _, _, folder, *_ in script["ROOMS"]:
+        assert (ROOT / folder).is_dir(), f"the picture shows {folder}, which is not there"
 
 
 def _names(sheet: Path, section: str) -> set[str]:
