@@ -120,7 +120,7 @@ def _interface(module: Path) -> tuple[set[str], set[str]]:
     """The parameters and the ports in the header of a module."""
     header = re.sub(r"//.*", "", module.read_text()).partition(");\n")[0]
     parameters = re.findall(r"\bparameter\b[^=,]*?\b(\w+)\s*=", header)
-    ports = re.findall(r"\b(?:input|output)\s+(?:logic|wire)\s*(?:\[[^\]]*\]\s*)?(\w+)", header)
+    ports = re.findall(r"\b(?:input|output)\s+(?:(?:logic|wire)\b\s*)*(?:\[[^\]]*\]\s*)?(\w+)", header)
     return set(parameters), set(ports)
 
 
