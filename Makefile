@@ -16,6 +16,7 @@ test: dev
 lint: dev types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/python -m tests.lint
 	MYPYPATH=build/types $(BIN)/mypy --package framegate
 
 docs: dev types

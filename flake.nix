@@ -13,7 +13,7 @@
       # `nix develop`, then `make demo`: native tools on PATH win over the wheels.
       devShells = forAll (pkgs: {
         default = pkgs.mkShell {
-          packages = with pkgs; [ python311 gnumake gcc perl verilator iverilog yosys nextpnr trellis ];
+          packages = with pkgs; [ python311 gnumake gcc perl verilator ccache iverilog yosys nextpnr trellis ];
           LD_LIBRARY_PATH = pkgs.lib.makeLibraryPath [ pkgs.stdenv.cc.cc.lib pkgs.zlib ];
         };
       });

@@ -15,7 +15,7 @@ import numpy as np
 from framegate.benchmarks.peer_finn_layer import TOP, WEIGHT_BITS, Layer, Part, render_top
 from framegate.benchmarks.peer_finn_rtl import generate
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.emit import hardware, image, image_name, image_parameters, load_pins
+from framegate.hls.emit import hardware, image, image_name, image_parameters, image_prefix, load_pins
 from framegate.hls.flows import ecp5, ecp5_block_ram, xilinx
 from framegate.hls.flows.flow import MANY_READERS, Flow, last_error, own_multiplier
 from framegate.hls.stream import to_beats
@@ -155,7 +155,7 @@ def make_own(layer: Layer, rtl: Path) -> None:
     parts = []
     for kernel, source, target in zip(layer.kernels, ["in", *names[:-1]], [*names[:-1], "out"], strict=True):
         instance = kernel.instance()
-        images = image_parameters(instance.memories, f"{kernel.name}_")
+        images = image_parameters(instance.memories, image_prefix(kernel))
         pins = {"clk": "clk", "rst": "rst"}
         for port, net in zip(kernel.ports, (source, target), strict=True):
             pins |= {f"{port}_{pin}": f"{net}_{pin}" for pin in ("valid", "ready", "data")}

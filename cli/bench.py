@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from framegate.console import Json, markdown, say, show
 from framegate.errors import FramegateError
+from framegate.options import MANY, within
 
 app = typer.Typer(help="Measure, and print ratios against the named peer.", no_args_is_help=True)
 Model = Annotated[str, typer.Option(help="A checkpoint.pt or the name of a built-in network.")]
@@ -18,7 +19,7 @@ Keep = Annotated[Path | None, typer.Option(help="Folder to keep the figures in, 
 @app.command(epilog="Example: `framegate bench reference --clips 64`")
 def reference(
     model: Model = "tsm-lite",
-    clips: Annotated[int, typer.Option(min=1, help="Clips per turn.")] = 64,
+    clips: Annotated[int, typer.Option(min=1, max=MANY, help="Clips per turn.")] = 64,
     build: Build = Path("build/bench"),
     keep: Keep = None,
     json: Json = False,
@@ -59,11 +60,19 @@ def zoo(
     folder: Annotated[
         Path, typer.Option(help="Folder of clips, runs and builds; it continues there.")
     ] = Path("build/zoo"),
-    clips: Annotated[int, typer.Option(min=10, help="Synthetic clips per class to train on.")] = 300,
-    float_epochs: Annotated[int, typer.Option(min=1, help="Of the float network.")] = 15,
-    quantized_epochs: Annotated[int, typer.Option(min=1, help="Of the quantized one after it.")] = 12,
+    clips: Annotated[
+        int, typer.Option(min=10, max=MANY, help="Synthetic clips per class to train on.")
+    ] = 300,
+    float_epochs: Annotated[int, typer.Option(min=1, max=MANY, help="Of the float network.")] = 15,
+    quantized_epochs: Annotated[
+        int, typer.Option(min=1, max=MANY, help="Of the quantized one after it.")
+    ] = 12,
     rate: Annotated[
-        float, typer.Option(help="Frames per second at 50 MHz; at another clock as many per MHz.")
+        float,
+        typer.Option(
+            help="Frames per second at 50 MHz; at another clock as many per MHz.",
+            callback=within(0.01, 1e9, "frames per second"),
+        ),
     ] = 300,
     synthesize: Annotated[bool, typer.Option(help="Count by Yosys; else by the cost model.")] = True,
     keep: Keep = None,

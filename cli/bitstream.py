@@ -15,7 +15,10 @@ def command(
     build: Annotated[Path, typer.Argument(help="Folder that `framegate compile` wrote.")],
     target: Annotated[str, typer.Option(help="The board; AMD's kv260 and zcu102 need Vivado.")] = "ulx3s-85f",
     seed: Annotated[
-        int, typer.Option(help="Of the placement by nextpnr; another one may reach a higher clock.")
+        int,
+        typer.Option(
+            min=0, max=2**31 - 1, help="Of the placement by nextpnr; another one may reach a higher clock."
+        ),
     ] = 1,
     synthesis_only: Annotated[
         bool, typer.Option("--synthesis-only", help="Only count LUTs, FFs, DSPs and BRAMs after Yosys.")

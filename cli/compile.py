@@ -2,7 +2,6 @@
 """`framegate compile`: from a network to SystemVerilog whose latency is known."""
 
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -70,15 +69,24 @@ def command(
 
 
 def _loading(words: int) -> str:
-    return f"memories in UltraRAM, which starts empty: send the {words:,} words of rtl/load.hex to s_axis_load first"
+    source = "rtl/framegate_load.hex"
+    return (
+        f"memories in UltraRAM, which starts empty: send the {words:,} words of {source} to s_axis_load first"
+    )
+
+
+_LEAST_SCALE = 1e-9  # beyond it and its inverse, products with float32 weights leave the type
 
 
 def _fraction(text: str) -> float:
     """A number, or one divided by another."""
+    above, _, below = text.partition("/")
     try:
-        value = float(Fraction(text))
+        value = float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError):
         value = 0.0
-    if value <= 0:
-        raise UsageError(f"--pixel-scale {text}: give a number above 0, such as 1/255")
+    if not _LEAST_SCALE <= value <= 1 / _LEAST_SCALE:
+        raise UsageError(
+            f"--pixel-scale {text}: give a number from {_LEAST_SCALE:g} to {1 / _LEAST_SCALE:g}, such as 1/255"
+        )
     return value

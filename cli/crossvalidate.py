@@ -8,7 +8,7 @@ import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
 from framegate.files import write_json
-from framegate.options import Only, Source
+from framegate.options import LARGEST_SEED, Only, Source
 
 EPILOG = (
     "Example: `framegate crossvalidate clips --recipe shoplifting --weights vww_96.h5 --run folds --jobs 2`"
@@ -22,13 +22,18 @@ def command(
     weights: Annotated[str | None, typer.Option(help="Pretrained weights to start from.")] = None,
     source: Source = None,
     only: Only = None,
-    folds: Annotated[int, typer.Option(help="How many; by source, stratified by class.")] = 5,
+    folds: Annotated[
+        int, typer.Option(min=2, max=1000, help="How many; by source, stratified by class.")
+    ] = 5,
     bits: Annotated[
         str, typer.Option(help="Bits of weights and activations, several separated by commas; or float.")
     ] = "float,8,4,3,2",
-    jobs: Annotated[int, typer.Option(help="Folds that are trained at a time.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="Same seed and threads, same folds and networks.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads of each job.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=1000, help="Folds that are trained at a time.")] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=LARGEST_SEED, help="Same seed and threads, same folds and networks."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1000, help="CPU threads of each job.")] = None,
     target: Annotated[
         str | None,
         typer.Option(help="Also compile the first fold's networks for this board, for their area."),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from framegate.console import Json, print_tables, progress, say, show
-from framegate.options import Only, Source
+from framegate.options import LARGEST_SEED, MANY, Only, Source
 from rich.table import Table
 
 app = typer.Typer(help="Make a folder of synthetic clips, or check one of your own.", no_args_is_help=True)
@@ -15,8 +15,12 @@ app = typer.Typer(help="Make a folder of synthetic clips, or check one of your o
 @app.command(epilog="Example: `framegate data shop clips --clips-per-class 200 --seed 1`")
 def shop(
     out: Annotated[Path, typer.Argument(help="Folder to write, one sub-folder per action.")],
-    clips_per_class: Annotated[int, typer.Option(min=1, help="Clips of each of the five actions.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same clips.")] = 0,
+    clips_per_class: Annotated[
+        int, typer.Option(min=1, max=MANY, help="Clips of each of the five actions.")
+    ] = 200,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same clips.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Render the synthetic shop: five actions at a shelf, seen from above, as mp4 files."""
@@ -36,12 +40,16 @@ def check(
         list[Path],
         typer.Argument(help="Clips in any layout of docs/data.md; several folders are train, test …"),
     ],
-    folds: Annotated[int | None, typer.Option(min=2, help="Fold them by source, as training would.")] = None,
+    folds: Annotated[
+        int | None, typer.Option(min=2, max=1000, help="Fold them by source, as training would.")
+    ] = None,
     splits: Annotated[Path | None, typer.Option(help="List with path,split: the parts to compare.")] = None,
     source: Source = None,
     only: Only = None,
-    frames: Annotated[int, typer.Option(min=1, help="Frames that a network will need of each clip.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Of the folds.")] = 0,
+    frames: Annotated[
+        int, typer.Option(min=1, max=MANY, help="Frames that a network will need of each clip.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the folds.")] = 0,
     json: Json = False,
 ) -> None:
     """Decode every clip: what is there, what is broken, and what is in two classes or on two sides of a split."""

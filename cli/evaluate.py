@@ -3,75 +3,99 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from framegate.console import Json, say, show
 from framegate.errors import UsageError
-from framegate.options import Only, Source
+from framegate.options import MANY, Only, Source, within
+
+if TYPE_CHECKING:  # at run time they are imported late: torch takes seconds
+    from framegate.quant.clips import Clip
+    from framegate.quant.networks import Network
+    from framegate.quant.threshold import Rule
 
 EPILOG = "Example: `framegate evaluate --clips my_clips --model run/checkpoint.pt --plots run/evaluation`"
 CHOOSE, LOOK = "Choose the threshold on these clips", "What to look at"
 
 
+Clips = Annotated[
+    Path, typer.Option(help="A video, or a folder of class folders, of videos, or with a clips.csv.")
+]
+Model = Annotated[str, typer.Option(help="A checkpoint.pt, or the name of a built-in network.")]
+Threshold = Annotated[
+    str | None, typer.Option(help="A threshold.json, or a probability; by default what is kept with it.")
+]
+Views = Annotated[
+    str | None,
+    typer.Option(
+        help="Clips x crops whose logits are averaged, as in 10x3; a board sees 1x1. By default the model's.",
+        rich_help_panel=LOOK,
+    ),
+]
+Plots = Annotated[
+    Path | None, typer.Option(help="Folder for pictures and evaluation.json.", rich_help_panel=LOOK)
+]
+OfNetwork = Annotated[
+    str | None, typer.Option(help="Refuse a model of another network.", rich_help_panel=LOOK)
+]
+Precision = Annotated[
+    str | None, typer.Option(help="Refuse another one: float, w4a4 …", rich_help_panel=LOOK)
+]
+AsTable = Annotated[
+    bool, typer.Option("--table", help="Accuracy and speed, by model and views.", rich_help_panel=LOOK)
+]
+Models = Annotated[
+    str | None,
+    typer.Option(help="For the table: several, with commas; float twins are added.", rich_help_panel=LOOK),
+]
+Beta = Annotated[
+    float | None,
+    typer.Option(
+        help="For the best F-beta; 1 is F1.", rich_help_panel=CHOOSE, callback=within(0.001, 1000, "a number")
+    ),
+]
+MinRecall = Annotated[
+    float | None,
+    typer.Option(
+        help="For at least this recall, 0 to 1.", rich_help_panel=CHOOSE, callback=within(0, 1, "a share")
+    ),
+]
+MaxFalseAlarms = Annotated[
+    float | None,
+    typer.Option(
+        help="For at most so many in an hour of video.",
+        rich_help_panel=CHOOSE,
+        callback=within(0, MANY, "alarms per hour"),
+    ),
+]
+SaveThreshold = Annotated[
+    Path | None, typer.Option(help="The threshold.json to write.", rich_help_panel=CHOOSE)
+]
+
+
 def command(
-    clips: Annotated[
-        Path, typer.Option(help="A video, or a folder of class folders, of videos, or with a clips.csv.")
-    ],
-    model: Annotated[
-        str, typer.Option(help="A checkpoint.pt, or the name of a built-in network.")
-    ] = "tsm-lite",
+    clips: Clips,
+    model: Model = "tsm-lite",
     source: Source = None,
     only: Only = None,
-    threshold: Annotated[
-        str | None, typer.Option(help="A threshold.json, or a probability; by default what is kept with it.")
-    ] = None,
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="Clips x crops whose logits are averaged, as in 10x3; a board sees 1x1. By default the model's.",
-            rich_help_panel=LOOK,
-        ),
-    ] = None,
-    plots: Annotated[
-        Path | None, typer.Option(help="Folder for pictures and evaluation.json.", rich_help_panel=LOOK)
-    ] = None,
-    network: Annotated[
-        str | None, typer.Option(help="Refuse a model of another network.", rich_help_panel=LOOK)
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="Refuse another one: float, w4a4 …", rich_help_panel=LOOK)
-    ] = None,
-    table: Annotated[
-        bool, typer.Option("--table", help="Accuracy and speed, by model and views.", rich_help_panel=LOOK)
-    ] = False,
-    models: Annotated[
-        str | None,
-        typer.Option(
-            help="For the table: several, with commas; float twins are added.", rich_help_panel=LOOK
-        ),
-    ] = None,
-    beta: Annotated[
-        float | None, typer.Option(help="For the best F-beta; 1 is F1.", rich_help_panel=CHOOSE)
-    ] = None,
-    min_recall: Annotated[
-        float | None, typer.Option(help="For at least this recall, 0 to 1.", rich_help_panel=CHOOSE)
-    ] = None,
-    max_false_alarms: Annotated[
-        float | None, typer.Option(help="For at most so many in an hour of video.", rich_help_panel=CHOOSE)
-    ] = None,
-    save_threshold: Annotated[
-        Path | None, typer.Option(help="The threshold.json to write.", rich_help_panel=CHOOSE)
-    ] = None,
+    threshold: Threshold = None,
+    views: Views = None,
+    plots: Plots = None,
+    network: OfNetwork = None,
+    precision: Precision = None,
+    table: AsTable = False,
+    models: Models = None,
+    beta: Beta = None,
+    min_recall: MinRecall = None,
+    max_false_alarms: MaxFalseAlarms = None,
+    save_threshold: SaveThreshold = None,
     json: Json = False,
 ) -> None:
     """Run the network on real videos: accuracy, AUC, F1, precision, recall; the prediction for each clip."""
-    from framegate.quant import evaluation
-    from framegate.quant import threshold as thresholds
-    from framegate.quant.compare import compare, name_of, views_of
+    from framegate.quant.compare import compare
     from framegate.quant.datasets import find_clips
-    from framegate.quant.metrics import choose_for, readable_logits, report
-    from framegate.quant.networks import find, model_file
+    from framegate.quant.networks import find
 
     if table or models:
         found = compare(
@@ -81,28 +105,59 @@ def command(
         return
     rule = _rule(beta, min_recall, max_false_alarms, save_threshold, threshold)
     loaded = find(model)
-    config = loaded.config
-    _check(model, network, config.name, "network")
-    _check(model, precision, config.precision, "precision")
+    _check(model, network, loaded.config.name, "network")
+    _check(model, precision, loaded.config.precision, "precision")
     clip_list = find_clips(clips, source=source, only=only or ())
-    limits = thresholds.given(threshold, config) if threshold else thresholds.of_model(model, config)
-    transform = views_of(views, config.transform) if views else config.transform
-    clip_list, values, broken = readable_logits(loaded, clip_list, transform)
-    for trouble in broken:
-        say(f"skipped {trouble}")
-    if rule is not None:
-        limits = choose_for(values, clip_list, config, rule)
-    result = report(config, clip_list, values, model, limits) | {"views": name_of(transform)}
-    wrote = []
-    if save_threshold is not None:
-        wrote.append(thresholds.save(save_threshold, config, limits))
-    if plots is not None:
-        wrote += evaluation.keep(plots, result, values, clip_list, config, limits, model_file(model))
+    result, wrote = _evaluated(
+        loaded,
+        model,
+        clip_list,
+        threshold=threshold,
+        rule=rule,
+        views=views,
+        save_to=save_threshold,
+        plots=plots,
+    )
     show(
         result | {"wrote": list(map(str, wrote))},
         [*_lines(result), *(f"wrote {path}" for path in wrote)],
         json,
     )
+
+
+def _evaluated(
+    network: "Network",
+    model: str,
+    clips: "list[Clip]",
+    *,
+    threshold: str | None,
+    rule: "Rule | None",
+    views: str | None,
+    save_to: Path | None,
+    plots: Path | None,
+) -> tuple[dict[str, Any], list[Path]]:
+    """The figures of the network called `model` on clips, and the files that were written of them."""
+    from framegate.quant import evaluation
+    from framegate.quant import threshold as thresholds
+    from framegate.quant.compare import name_of, views_of
+    from framegate.quant.metrics import choose_for, readable_logits, report
+    from framegate.quant.networks import model_file
+
+    config = network.config
+    limits = thresholds.given(threshold, config) if threshold else thresholds.of_model(model, config)
+    transform = views_of(views, config.transform) if views else config.transform
+    clips, values, broken = readable_logits(network, clips, transform)
+    for trouble in broken:
+        say(f"skipped {trouble}")
+    if rule is not None:
+        limits = choose_for(values, clips, config, rule)
+    result = report(config, clips, values, model, limits) | {"views": name_of(transform)}
+    wrote = []
+    if save_to is not None:
+        wrote.append(thresholds.save(save_to, config, limits))
+    if plots is not None:
+        wrote += evaluation.keep(plots, result, values, clips, config, limits, model_file(model))
+    return result, wrote
 
 
 def _rule(
@@ -111,7 +166,7 @@ def _rule(
     max_false_alarms: float | None,
     save_threshold: Path | None,
     threshold: str | None,
-) -> Any:
+) -> "Rule | None":
     """How to choose a threshold; None to take the one that is there."""
     from framegate.quant.threshold import Rule
 

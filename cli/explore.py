@@ -17,7 +17,7 @@ def command(
     build: Annotated[Path, typer.Option(help="Folder for the lowered graph.")] = Path("build/explore"),
     target: Board = "ulx3s-85f",
     clock: Clock = None,
-    points: Annotated[int, typer.Option(min=2, help="Foldings to show at most.")] = 40,
+    points: Annotated[int, typer.Option(min=2, max=10_000, help="Foldings to show at most.")] = 40,
     measured: Annotated[
         list[Path] | None,
         typer.Option(help="A build whose bitstream or synthesis is shown beside; repeatable."),

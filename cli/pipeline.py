@@ -6,18 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from framegate import hls, quant, rtl_sim
 from framegate.errors import UsageError
 from framegate.files import read_json, whole
 from framegate.hls.compiler import (
+    COMPILED,
     DATAFLOW,
     HARDWARE,
     LATENCY,
     QONNX,
-    REPORT,
     RTL,
     CompileReport,
     compile_hardware,
     read_report,
+    told_edits,
 )
 from framegate.hls.dataflow import load_dataflow
 from framegate.hls.explore import Measured, Point, front
@@ -30,20 +32,52 @@ from framegate.hls.folding import Products
 from framegate.hls.graphs import save as save_graph
 from framegate.hls.graphs import set_pixel_scale
 from framegate.hls.lower import load as load_graph
-from framegate.hls.lower import lower
+from framegate.hls.lower import load_network, lower
 from framegate.hls.prune import without_dead_channels
 from framegate.hls.read_off import read_dataflow
+from framegate.hls.schedule import read_times
 from framegate.hls.targets import Target, load_target
+from framegate.hls.tools import simulator_tools
 from framegate.quant import evaluation
 from framegate.quant import threshold as thresholds
 from framegate.quant.clips import Clip
 from framegate.quant.export import export_qonnx, network_config
 from framegate.quant.networks import checkpoint_file, find, load, model_file
-from framegate.rtl_sim.ladder import CHECKPOINT, FLOAT, VERDICT, Judgement, judge, read_judgement
+from framegate.quant.transforms import SMALLEST_SIDE
+from framegate.rtl_sim.ladder import (
+    CHECKPOINT,
+    FLOAT,
+    IMAGES,
+    STALLED,
+    VERDICT,
+    Judgement,
+    judge,
+    read_judgement,
+)
 from framegate.rtl_sim.simulator import Simulator
-from framegate.steps import Steps
+from framegate.steps import Code, Steps, locked
 
 FASTEST = "max"
+_MOST_FRAMES = 1e9  # per second: one in each cycle of the fastest clock
+_QUANT, _HLS, _RTL_SIM = (Path(str(room.__file__)).parent for room in (quant, hls, rtl_sim))
+# What the steps are made by. Libraries that only train or draw make no build.
+EXPORT = Code((_QUANT,), ("torch", "brevitas", "qonnx", "onnx", "numpy", "pydantic"))
+COMPILE = Code(
+    (_HLS,), ("finn-plus", "qonnx", "onnx", "onnxruntime", "numpy", "protobuf", "jinja2", "pydantic")
+)
+SIMULATE = Code(
+    (_QUANT, _HLS, _RTL_SIM),
+    (
+        "cocotb",
+        "av",
+        "torchvision",
+        "torchmetrics",
+        "scikit-learn",
+        "pillow",
+        *COMPILE.libraries,
+        *EXPORT.libraries,
+    ),
+)
 
 
 def compile_model(
@@ -70,37 +104,39 @@ def compile_model(
     """
     board = load_target(target)
     frames_per_second = _rate(rate)
-    clock = clock_mhz or board.clock_mhz
-    steps = Steps(build, say)
-    _take_model(model, build, steps, pixel_scale)
-    limits = _take_thresholds(model, build, threshold)
-    steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
-    steps.run(
-        "compile",
-        [
-            build / HARDWARE,
-            board.model_dump_json(),
-            str(frames_per_second),
-            str(clock),
-            str(limits),
-            str(stream),
-            products,
-            str(least_latency),
-        ],
-        [build / name for name in (DATAFLOW, LATENCY, REPORT, RTL)],
-        lambda: compile_hardware(
-            build,
-            board,
-            frames_per_second=frames_per_second,
-            clock_mhz=clock,
-            thresholds=limits,
-            stream=stream,
-            products=products,
-            least_latency=least_latency,
-            progress=lambda step: say(f"  {step}"),
-        ),
-    )
-    return read_report(build)
+    clock = board.clock_mhz if clock_mhz is None else clock_mhz
+    with locked(build, say):
+        steps = Steps(build, say)
+        _take_model(model, build, steps, pixel_scale)
+        limits = _take_thresholds(model, build, threshold)
+        steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
+        steps.run(
+            "compile",
+            [
+                build / HARDWARE,
+                board.model_dump_json(),
+                str(frames_per_second),
+                str(clock),
+                str(limits),
+                str(stream),
+                products,
+                str(least_latency),
+            ],
+            [build / name for name in COMPILED],
+            lambda: compile_hardware(
+                build,
+                board,
+                frames_per_second=frames_per_second,
+                clock_mhz=clock,
+                thresholds=limits,
+                stream=stream,
+                products=products,
+                least_latency=least_latency,
+                progress=lambda step: say(f"  {step}"),
+            ),
+            COMPILE,
+        )
+        return read_report(build)
 
 
 def simulate_build(
@@ -112,51 +148,65 @@ def simulate_build(
     noise: int = 0,
     simulator: Simulator = "verilator",
     probe: bool = False,
+    seed: int | None = None,
 ) -> Judgement:
     """The ladder on `clips`: see `judge`. The judgement of an unchanged build on the same clips is kept."""
     read_report(build)  # says what is missing
-    models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
-    options = [
-        str((hardware_clips, noise, simulator, probe)),
-        *(f"{clip.path} {clip.label}" for clip in clips),
-    ]
-    Steps(build, say).run(
-        "simulate",
-        [*models, *options, *(clip.path for clip in clips)],
-        [build / VERDICT],
-        lambda: judge(
-            build,
-            clips,
-            hardware_clips=hardware_clips,
-            noise=noise,
-            simulator=simulator,
-            probe=probe,
-            progress=lambda step: say(f"  {step}"),
-        ),
-    )
-    return read_judgement(build)
+    with locked(build, say):
+        edited = told_edits(build, say)
+        models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
+        tools = [str(tool) for tool in simulator_tools("icarus" if simulator == "icarus" else "verilator")]
+        options = [
+            str((hardware_clips, noise, simulator, probe, seed)),
+            *(f"{clip.path} {clip.label}" for clip in clips),
+        ]
+        Steps(build, say).run(
+            "simulate",
+            [*models, *options, *tools, *edited, *(clip.path for clip in clips)],
+            [build / VERDICT],
+            lambda: judge(
+                build,
+                clips,
+                hardware_clips=hardware_clips,
+                noise=noise,
+                simulator=simulator,
+                probe=probe,
+                seed=seed,
+                progress=lambda step: say(f"  {step}"),
+            ),
+            SIMULATE,
+        )
+        return read_judgement(build)
 
 
 def takes_videos(build: Path) -> bool:
-    """Whether the design in `build` takes what a video gives: square frames of red, green and blue."""
+    """Whether the design in `build` takes what a video gives: square frames of red, green and blue, of a size to which
+    videos are brought.
+    """
     read_report(build)  # says what is missing
     pixels = load_dataflow(build / DATAFLOW).pixels
-    return pixels.channels == 3 and pixels.height == pixels.width
+    return pixels.channels == 3 and pixels.height == pixels.width and pixels.height >= SMALLEST_SIDE
 
 
 def bitstream_build(build: Path, target: str, seed: int, say: Callable[[str], None]) -> FlowReport:
     """Synthesize, place and route what `build` holds; see `build_bitstream` and, for AMD's, `build_checkpoint`."""
     board = load_target(target)
-    clock = read_json(build / LATENCY, "run `framegate compile` first")["clock_mhz"]
+    clock = read_times(build / LATENCY).clock_mhz
     out = build / "flow" / target
-    if board.family == "xilinx":
-        return build_checkpoint(build / RTL, board, out, say, clock_mhz=clock)
-    return build_bitstream(build / RTL, board_files(board), board, out, say, clock_mhz=clock, seed=seed)
+    with locked(build, say):
+        told_edits(build, say)
+        if board.family == "xilinx":
+            return build_checkpoint(build / RTL, board, out, say, clock_mhz=clock)
+        return build_bitstream(build / RTL, board_files(board), board, out, say, clock_mhz=clock, seed=seed)
 
 
 def synthesize_build(build: Path, target: str, say: Callable[[str], None]) -> Utilization:
     """Synthesize what `build` holds and count what it takes; see `utilization`."""
-    return utilization(build / RTL, load_target(target), build / "flow" / target, say)
+    board = load_target(target)
+    read_times(build / LATENCY)  # says what is missing
+    with locked(build, say):
+        told_edits(build, say)
+        return utilization(build / RTL, board, build / "flow" / target, say)
 
 
 def explore_model(
@@ -173,18 +223,20 @@ def explore_model(
     Raises UsageError for an unsupported layer, or a build that was not made for `target` or not counted by its tools.
     """
     board = load_target(target)
-    steps = Steps(build, say)
-    _take_model(model, build, steps, None)
-    steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build))
-    say("folding …")
-    dataflow = without_dead_channels(read_dataflow(build / HARDWARE))
-    found = front(dataflow, board, clock_mhz or board.clock_mhz, points)
-    return found, [_measured(path, board) for path in measured]
+    with locked(build, say):
+        steps = Steps(build, say)
+        _take_model(model, build, steps, None)
+        steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
+        say("folding …")
+        dataflow = without_dead_channels(read_dataflow(build / HARDWARE))
+    found = front(dataflow, board, board.clock_mhz if clock_mhz is None else clock_mhz, points)
+    return found, [_measured(path, board, say) for path in measured]
 
 
-def _measured(build: Path, board: Target) -> Measured:
+def _measured(build: Path, board: Target, say: Callable[[str], None]) -> Measured:
     """A build's rate, and its share of the board by what the tools counted."""
     report = read_report(build)
+    told_edits(build, say)
     if report.target != board.name:
         raise UsageError(
             f"{build}: built for {report.target}, not for {board.name}; give --target {report.target}"
@@ -209,9 +261,10 @@ def _rate(rate: str) -> float | None:
         frames_per_second = float(rate)
     except ValueError:
         frames_per_second = 0.0
-    if not frames_per_second > 0:
+    if not 0 < frames_per_second <= _MOST_FRAMES:
         raise UsageError(
-            f'--rate {rate}: give frames per second, above 0, or "{FASTEST}" for the fastest that fits'
+            f'--rate {rate}: give frames per second, above 0 and up to {_MOST_FRAMES:g}, or "{FASTEST}" for the '
+            f"fastest that fits"
         )
     return frames_per_second
 
@@ -229,6 +282,7 @@ def _take_model(model: str, build: Path, steps: Steps, pixel_scale: float | None
             [source, str(pixel_scale)],
             [build / QONNX],
             lambda: _take_graph(source, build / QONNX, pixel_scale),
+            COMPILE,
         )
         return
     if pixel_scale is not None:
@@ -248,16 +302,15 @@ def _take_model(model: str, build: Path, steps: Steps, pixel_scale: float | None
         [build / CHECKPOINT],
         [build / QONNX],
         lambda: export_qonnx(load(build / CHECKPOINT), build / QONNX),
+        EXPORT,
     )
 
 
 def _take_graph(source: Path, target: Path, pixel_scale: float | None) -> None:
-    """A QONNX file as it is, or with the value of a pixel's step noted in it."""
-    if pixel_scale is None:
-        _copy(source, target)
-        return
-    graph = load_graph(source)
-    set_pixel_scale(graph, pixel_scale)
+    """A QONNX file that holds what a network must, with the value of a pixel's step noted in it."""
+    graph = load_network(source)
+    if pixel_scale is not None:
+        set_pixel_scale(graph, pixel_scale)
     save_graph(graph, target)
 
 
@@ -299,13 +352,23 @@ def as_json(judgement: Judgement) -> dict[str, object]:
     """What `framegate simulate --json` prints."""
     plain = asdict(judgement)
     rtl = next(rung for rung in judgement.ladder if rung.rung == "rtl")
+    hardware = [rung for rung in judgement.ladder if rung.rung in ("rtl", STALLED, IMAGES)]
     return {
         **{
             key: plain[key]
-            for key in ("model", "bit_exact", "first_mismatch", "ladder", "latency_cycles", "thresholds")
+            for key in (
+                "model",
+                "bit_exact",
+                "first_mismatch",
+                "ladder",
+                "latency_cycles",
+                "thresholds",
+                "edits",
+            )
         },
         "clips": rtl.clips,
-        "mismatches": rtl.mismatches,
+        "mismatches": sum(rung.mismatches or 0 for rung in hardware),
+        "stalled": judgement.stalled,
         "late": judgement.late,
         "error": judgement.problem(),
         "simulator": judgement.simulator,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from framegate.console import Json, show
+from framegate.console import Json, say, show
 
 EPILOG = "Example: `framegate report build`"
 
@@ -18,7 +18,9 @@ def command(
     json: Json = False,
 ) -> None:
     """Write BUILD/report.html: values, latency, clips with scores, pipeline, utilization. Opens offline."""
+    from framegate.hls.compiler import told_edits
     from framegate.rtl_sim.report import render_report
 
     page = render_report(build, evaluation)
+    told_edits(build, say)
     show({"report": str(page)}, [f"wrote {page}"], json)

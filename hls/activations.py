@@ -5,10 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 from framegate.errors import UsageError
+from framegate.hls.dialect import ROUNDINGS
 from framegate.hls.finn_ops import datatype
 from framegate.hls.graphs import GENERAL
+from framegate.hls.kernels.threshold import MOST_BITS
 from framegate.hls.products import add_shift
-from framegate.hls.thresholds import FloatChain, NotMonotoneError, Staircase, output_format, staircase
+from framegate.hls.thresholds import (
+    FloatChain,
+    NotANumberError,
+    NotMonotoneError,
+    is_identity,
+    output_format,
+    staircase,
+)
 from framegate.hls.walk import Integers, Pending, Walk, Weights
 from onnx import NodeProto
 from qonnx.core.datatype import DataType
@@ -28,10 +37,19 @@ def quant(walk: Walk, node: NodeProto) -> None:
             f"{walk.where(node)}: scale, zero point and bit width must be constants, the zero point 0; "
             f"use a fixed-point quantizer of Brevitas"
         )
-    if bits.size != 1 or float(bits) not in range(1, 33):
-        raise UsageError(f"{walk.where(node)}: bit width {bits.tolist()}; use a whole number")
-    if bits == 1 and getCustomOp(node).get_nodeattr("signed") and not walk.is_constant(node.input[0]):
-        raise UsageError(f"{walk.where(node)}: activations of one signed bit are -1 and 1; use 2 bits")
+    if bits.size != 1 or bits.item() not in range(1, 33):
+        raise UsageError(f"{walk.where(node)}: bit width {bits.tolist()}; use a whole number from 1 to 32")
+    if not (scale > 0).all() or np.isinf(scale).any():
+        odd = scale[~(scale > 0) | np.isinf(scale)].flat[0]
+        raise UsageError(
+            f"{walk.where(node)}: has a scale of {odd}; a scale is a number above 0, train again"
+        )
+    rounding = getCustomOp(node).get_nodeattr("rounding_mode")
+    if rounding.upper() not in ROUNDINGS:
+        raise UsageError(
+            f"{walk.where(node)}: rounding_mode={rounding}, which QONNX does not define; use one of "
+            f"{', '.join(ROUNDINGS)}"
+        )
     walk.note_scale(scale)
     if (constant := walk.model.get_initializer(node.input[0])) is not None and node.op_type != "Trunc":
         walk.seen[node.output[0]] = _quantized(node, [constant, scale, zero, bits])
@@ -45,26 +63,38 @@ def quant(walk: Walk, node: NodeProto) -> None:
         raise UsageError(
             f"{walk.where(node)}: activation scales of shape {scale.shape}; use one per tensor, or one per channel"
         )
-    _thresholds(walk, node, entry, int(bits))
-
-
-def _thresholds(walk: Walk, node: NodeProto, pending: Pending, bits: int) -> None:
-    source = pending.integers
-    chain = FloatChain(walk.model, pending.source, list(pending.nodes), node, len(source.shape))
+    chain = FloatChain(walk.model, entry.source, list(entry.nodes), node, entry.rank)
+    walk.exact &= not chain.curved
+    layers = " … ".join(dict.fromkeys(walk.where(other) for other in (*entry.nodes[:1], node)))
     try:
-        found = staircase(chain, source.scale.reshape(-1), source.low, source.high)
+        _activation(walk, node, entry, chain, int(bits.item()))
     except NotMonotoneError as error:
-        layers = [walk.where(other) for other in (*pending.nodes, node)]
         raise UsageError(
-            f"{layers[0]} … {layers[-1]}: the output rises and falls with its input ({error}); "
+            f"{layers}: the output rises and falls with its input ({error}); "
             f"only monotone activations become thresholds"
         ) from None
-    if _is_identity(found, chain.high, source):
+    except NotANumberError as error:
+        raise UsageError(
+            f"{layers}: the output is no number for some inputs ({error}); keep its input in range"
+        ) from None
+
+
+def _activation(walk: Walk, node: NodeProto, pending: Pending, chain: FloatChain, bits: int) -> None:
+    """Thresholds, or nothing where each integer stays what it is."""
+    source = pending.integers
+    ends = source.scale.reshape(-1), source.low, source.high
+    if is_identity(chain, *ends):
         walk.seen[node.output[0]] = replace(source, scale=chain.scale, accumulator="", weights="")
         return
+    if bits > MOST_BITS:
+        raise UsageError(
+            f"{walk.where(node)}: quantizes to {bits} bits; an activation has at most {MOST_BITS}, use a bit width of "
+            f"1 to {MOST_BITS}"
+        )
+    found = staircase(chain, *ends)
     if (found.sign < 0).any():
         source = _flipped(walk, node, pending, found.sign)
-    kind = DataType[f"{'INT' if chain.low < 0 else 'UINT'}{bits}"]
+    kind = DataType[f"INT{max(bits, 2)}" if chain.low < 0 else f"UINT{bits}"]
     first, last = int(source.low.min()), int(source.high.max()) + 1
     name = walk.writer.constant(
         f"{node.output[0]}_thresholds", found.thresholds, datatype(min(first, 0), max(last, 0))
@@ -179,14 +209,8 @@ def _quantized(node: NodeProto, parameters: list[np.ndarray]) -> Weights:
     constant, scale, _, bits = parameters
     op, context = getCustomOp(node), dict(zip(node.input, parameters, strict=True))
     op.execute_node(context, None)
-    kind = DataType[f"INT{max(int(bits), 2)}" if op.get_nodeattr("signed") else f"UINT{int(bits)}"]
+    kind = DataType[
+        f"INT{max(int(bits.item()), 2)}" if op.get_nodeattr("signed") else f"UINT{int(bits.item())}"
+    ]
     integers = np.rint(context[node.output[0]] / scale).astype(np.int64)
     return Weights(integers, np.broadcast_to(scale.astype(np.float32), constant.shape), kind)
-
-
-def _is_identity(found: Staircase, top: int, source: Integers) -> bool:
-    """Whether a quantizer gives back every integer that can enter it."""
-    levels = found.base + 1 + np.arange(found.thresholds.shape[1])
-    expected = np.clip(levels, source.low[:, None], source.high[:, None] + 1)
-    fits = found.base <= source.low.min() and source.high.max() <= top
-    return bool(fits and (found.thresholds == expected).all())

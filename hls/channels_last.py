@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls import finn_ops
-from framegate.hls.graphs import GENERAL, HARDWARE, GraphWriter, metadata
+from framegate.hls.graphs import GENERAL, HARDWARE, GraphWriter, metadata, rename
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
@@ -49,7 +49,7 @@ class _Lowering:
         made = self.same.get(output, output)
         lowered = self.writer.model(model.graph.input[0].name, made, metadata(model))
         if made != output:
-            lowered.rename_tensor(made, output)
+            rename(lowered, made, output)
         return lowered
 
     def source(self, node: NodeProto, slot: int = 0) -> str:

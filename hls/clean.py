@@ -2,7 +2,7 @@
 """The first step of lowering: other exporters' ways to say the same, as one."""
 
 import numpy as np
-from framegate.hls.graphs import GENERAL
+from framegate.errors import UsageError
 from framegate.hls.shapes import QUANTIZERS, infer_shapes
 from framegate.hls.video import frames_to_batch
 from onnx import NodeProto, helper
@@ -12,16 +12,16 @@ from qonnx.util.basic import get_by_name
 
 
 def clean(model: ModelWrapper) -> ModelWrapper:
-    """Shapes everywhere, constants and padding folded, frames on the batch axis, biases of products as additions, a
-    name for every node; in place.
+    """Shapes everywhere, constants and padding folded, frames on the batch axis, biases of products as additions, one
+    kind of quantizer for all widths, a name for every node; in place.
 
-    Raises UsageError naming a 3-D layer that has no form with frames on the batch axis.
+    Raises UsageError naming a 3-D layer that has no form with frames on the batch axis, or a BipolarQuant whose
+    scale is no constant above 0.
     """
     for number, node in enumerate(model.graph.node, start=1):
         node.name = node.name or f"{node.op_type}_{number}"
-        if node.op_type in QUANTIZERS:
-            node.domain = GENERAL
-    _drop_constant_inputs(model)
+        if node.op_type == "BipolarQuant":
+            _spell_out_bipolar(model, node)
     infer_shapes(model)
     _fold_constants(model)
     _fold_padding(model)
@@ -31,11 +31,19 @@ def clean(model: ModelWrapper) -> ModelWrapper:
     return model
 
 
-def _drop_constant_inputs(model: ModelWrapper) -> None:
-    """Some exporters list the weights among the inputs."""
-    constants = {entry.name for entry in model.graph.initializer}
-    for entry in [entry for entry in model.graph.input if entry.name in constants]:
-        model.graph.input.remove(entry)
+def _spell_out_bipolar(model: ModelWrapper, node: NodeProto) -> None:
+    """A BipolarQuant as the Quant of one signed bit, which has the same two levels."""
+    scale = model.get_initializer(node.input[1])
+    if scale is None or (scale <= 0).any():
+        raise UsageError(f"BipolarQuant '{node.name}': its scale must be a constant above 0")
+    for name, value in (("zero", 0), ("bits", 1)):
+        model.set_initializer(f"{node.output[0]}_{name}", np.array(value, np.float32))
+        node.input.append(f"{node.output[0]}_{name}")
+    node.op_type = "Quant"
+    node.attribute.extend(
+        helper.make_attribute(name, value)
+        for name, value in (("signed", 1), ("narrow", 0), ("rounding_mode", "ROUND"))
+    )
 
 
 def _fold_constants(model: ModelWrapper) -> None:

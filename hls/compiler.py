@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a hardware graph to a complete design: fold, schedule, emit."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from framegate.errors import UsageError
-from framegate.files import read_json, write_json
+from framegate.files import read_as, write_json
 from framegate.hls.dataflow import Dataflow
 from framegate.hls.emit import emit
 from framegate.hls.fit import check_fit, has_room, total_cost
@@ -19,8 +20,10 @@ from framegate.hls.shorten import shorten
 from framegate.hls.streaming import endless
 from framegate.hls.targets import Target
 from framegate.hls.ultra_ram import in_ultra_ram
+from framegate.steps import Steps
 
 DATAFLOW, LATENCY, RTL, REPORT = "dataflow.json", "latency.json", "rtl", "compile.json"
+COMPILED = (DATAFLOW, LATENCY, REPORT, RTL)  # what the step "compile" writes
 QONNX, HARDWARE = "model.qonnx.onnx", "hardware.onnx"
 
 
@@ -45,7 +48,9 @@ class CompileReport:
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
     window: int = 0  # frames that a score covers in a design that runs for ever; 0: the design takes clips
     uram: int = 0
-    load_words: int = 0  # of load.hex, which fill the memories that start empty before the first pixel
+    load_words: int = (
+        0  # of framegate_load.hex, which fill the memories that start empty before the first pixel
+    )
 
 
 def compile_hardware(
@@ -83,7 +88,7 @@ def compile_hardware(
         found = shorten(dataflow, target, clock_mhz, products, found, progress)
     complete, times = found
     progress("emission")
-    rtl = emit(complete, times, build / RTL)
+    rtl = emit(complete, times, build / RTL, _made_for(build, target, clock_mhz))
     complete.save(build / DATAFLOW)
     times.save(build / LATENCY)
     cost = total_cost(complete)
@@ -109,6 +114,15 @@ def compile_hardware(
     )
     write_json(build / REPORT, vars(report))
     return report
+
+
+def _made_for(build: Path, target: Target, clock_mhz: float) -> list[str]:
+    """What the header of the top says of the model and the target."""
+    model = build / QONNX
+    known = (
+        [f"Of {QONNX}, SHA-256 {hashlib.sha256(model.read_bytes()).hexdigest()}."] if model.is_file() else []
+    )
+    return [*known, f"For {target.name} at {clock_mhz:g} MHz."]
 
 
 def _pruned(dataflow: Dataflow, progress: Callable[[str], None]) -> Dataflow:
@@ -149,5 +163,34 @@ def _design(
 
 
 def read_report(build: Path) -> CompileReport:
-    """compile.json. Raises UsageError when `build` was not compiled."""
-    return CompileReport(**read_json(build / REPORT, "run `framegate compile` first"))
+    """compile.json. Raises UsageError when `build` was not compiled, or it is damaged."""
+    report = read_as(CompileReport, build / REPORT, "run `framegate compile` first")
+    return replace(report, rtl=str(build / RTL))  # where the build is now
+
+
+def edits(build: Path) -> list[str]:
+    """What in a compiled build is not as `framegate compile` wrote it, as "rtl/stem.sv changed", or missing, or extra.
+
+    One line that says so where nothing tells what it wrote: a build of another version, or put together by hand.
+    """
+    found = Steps(build, lambda _: None).changes("compile", [build / name for name in COMPILED])
+    return ["nothing tells what `framegate compile` wrote here"] if found is None else found
+
+
+def told_edits(build: Path, say: Callable[[str], None]) -> list[str]:
+    """`edits`, and says them, with the remedy. What reads a build goes on: RTL may be edited on purpose."""
+    if found := edits(build):
+        say(edits_in_words(build, found))
+    return found
+
+
+def edits_in_words(build: Path, found: Sequence[str]) -> str:
+    """The sentence about `edits`, of which there are some."""
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return (
+        f"WARNING: {build}: not what `framegate compile` wrote: {', '.join(found[:_SHOWN])}{more}; "
+        f"run `framegate compile` again to restore it"
+    )
+
+
+_SHOWN = 5  # edited files that are named

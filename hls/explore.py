@@ -115,7 +115,7 @@ def _more(now: Cost, then: Cost) -> str:
 def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], title: str) -> Path:
     """The front as a picture: clips/s over the share of the scarcest resource, built designs on it."""
     import matplotlib as mpl  # takes a second to import, and every command that compiles imports this module
-    from framegate.quant.plots import COLOURS, INK, STYLE, new_figure, save
+    from framegate.pictures import COLOURS, INK, STYLE, new_figure, save
 
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(7.2)

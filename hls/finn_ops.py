@@ -104,9 +104,9 @@ class FrameGather(HWCustomOp):
         return 1 if self.get_nodeattr("data_layout") == "NCHW" else 3
 
     def make_shape_compatible_op(self, model: ModelWrapper) -> NodeProto:
-        """A standard node with this one's output shape; the node itself while its input shape is unknown."""
+        """A standard node with this one's output shape; the node itself while its input has no shape with channels."""
         known = model.get_tensor_shape(self.onnx_node.input[0])
-        if known is None:
+        if known is None or len(known) <= self.axis:
             return self.onnx_node
         shape = list(known)
         shape[0] = self._frames_out()

@@ -101,6 +101,15 @@ def set_pixel_scale(model: ModelWrapper, scale: float) -> None:
     helper.set_model_props(model.model, metadata(model) | {PIXEL_SCALE: repr(float(scale))})
 
 
+def rename(model: ModelWrapper, old: str, new: str) -> None:
+    """Call a tensor `new` wherever it stands. QONNX's own way renames the first input of a node that reads it twice."""
+    model.rename_tensor(old, new)
+    for node in model.graph.node:
+        for slot, tensor in enumerate(node.input):
+            if tensor == old:
+                node.input[slot] = new
+
+
 def save(model: ModelWrapper, target: Path) -> Path:
     """Write an ONNX file, whole; return `target`."""
     with whole(target) as draft:

@@ -15,7 +15,7 @@ from framegate.hls import finn_ops
 from framegate.hls.activations import float_operation, quant
 from framegate.hls.pooling import average_pool, channel_max, frame_mean, max_pool, reduce_pixels
 from framegate.hls.products import bias, conv, linear
-from framegate.hls.walk import Entry, Handlers, Integers, Pending, Walk, Weights
+from framegate.hls.walk import ACTIVATIONS, Entry, Handlers, Integers, Pending, Walk, Weights
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
@@ -36,12 +36,22 @@ def elementwise(walk: Walk, node: NodeProto) -> None:
     known = [walk.seen[name] for name in node.input if name in walk.seen]
     if len(known) == 1:
         float_operation(walk, node)
+    elif node.op_type == "Mul" and len({_root(entry) for entry in known}) == 1:
+        raise UsageError(
+            f"{walk.where(node)}: multiplies a tensor by a function of itself, as SiLU, GELU and Mish do, which rises "
+            f"and falls; use a monotone activation, such as ReLU"
+        )
     elif node.op_type != "Add":
         raise UsageError(f"{walk.where(node)}: combines two tensors; only Add does that so far")
     elif any(isinstance(entry, Weights) for entry in known):
         bias(walk, node)
     else:
         join(walk, node)
+
+
+def _root(entry: Entry) -> str:
+    """The tensor of integers that an entry is a function of; empty for a constant."""
+    return entry.integers.tensor if isinstance(entry, Pending) else getattr(entry, "tensor", "")
 
 
 def join(walk: Walk, node: NodeProto) -> None:
@@ -115,13 +125,24 @@ def reshape(walk: Walk, node: NodeProto) -> None:
             f"{walk.where(node)}: {known.shape} to {shape}; only (frames, channels, height, width) can be "
             f"flattened, frame by frame"
         )
-    elif isinstance(entry, Integers) and entry.shape[2:] == (1, 1):
-        result = replace(entry, tensor=node.output[0], shape=shape)
-        name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
-        walk.add(node, result, "Reshape", [entry.tensor, name])
+    elif known.shape[2:] == (1, 1):
+        _vector(walk, node, entry, known, shape)
     else:
         identity(walk, node)
         walk.seen[node.output[0]] = _flat(walk.seen[node.output[0]])
+
+
+def _vector(
+    walk: Walk, node: NodeProto, entry: Entry | None, source: Integers, shape: tuple[int, ...]
+) -> None:
+    """Frames of one pixel as vectors, of `shape`. What no quantizer has ended yet goes on behind them."""
+    result = replace(source, tensor=node.output[0], shape=shape)
+    name = walk.writer.constant(f"{result.tensor}_shape", np.array(shape))
+    walk.add(node, result, "Reshape", [source.tensor, name])
+    if isinstance(entry, Pending):
+        flatten = helper.make_node("Flatten", [node.input[0]], [node.output[0]], name=node.name)
+        folded = entry.folded and replace(entry.folded, tensor=result.tensor, shape=shape)
+        walk.seen[node.output[0]] = Pending(result, entry.source, (*entry.nodes, flatten), folded)
 
 
 def _flat(entry: Entry) -> Entry:
@@ -141,7 +162,7 @@ def identity(walk: Walk, node: NodeProto) -> None:
     walk.seen[node.output[0]] = entry
 
 
-HANDLERS: Handlers = {
+HANDLERS: Handlers = dict.fromkeys(ACTIVATIONS, elementwise) | {
     "Add": elementwise,
     "AveragePool": average_pool,
     "BatchNormalization": elementwise,

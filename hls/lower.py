@@ -8,7 +8,9 @@ from pathlib import Path
 import onnx
 from framegate.errors import UsageError
 from framegate.hls.channels_last import lower_convolutions
+from framegate.hls.check_graph import check_graph
 from framegate.hls.clean import clean
+from framegate.hls.dialect import in_qonnx_words
 from framegate.hls.graphs import save
 from framegate.hls.harden import to_hardware
 from framegate.hls.integerize import integerize
@@ -48,7 +50,12 @@ def lower(qonnx_path: Path, build: Path, progress: Callable[[str], None] = lambd
 
 
 def load(path: Path) -> ModelWrapper:
-    """Read an ONNX file. Raises UsageError when it is none."""
+    """Read an ONNX file, in QONNX's words and with a shape for every tensor. Raises UsageError when it is none."""
+    return in_qonnx_words(_read(path))
+
+
+def _read(path: Path) -> ModelWrapper:
+    """An ONNX file as it is."""
     remedy = "give a QONNX file, as `framegate train` or Brevitas exports it"
     try:
         model = ModelWrapper(onnx.load(path), fix_missing_initializer_valueinfo=False)
@@ -61,3 +68,13 @@ def load(path: Path) -> ModelWrapper:
         raise UsageError(f"{path}: a graph without layers; {remedy}")
     describe_constants(model.graph)
     return model
+
+
+def load_network(path: Path) -> ModelWrapper:
+    """Read a network that somebody else wrote, without what leads to no output.
+
+    Raises UsageError naming the file, the layer and the way out when it is none, or contradicts itself.
+    """
+    model = _read(path)
+    check_graph(model, path)
+    return in_qonnx_words(model)

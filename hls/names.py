@@ -9,6 +9,7 @@ shortcut; every depthwise convolution opens a separable block; the last product 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from framegate.hls.graphs import rename
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
@@ -28,14 +29,14 @@ _KINDS = {
 def name_layers(model: ModelWrapper) -> ModelWrapper:
     """Rename nodes, tensors and constants of an integer graph in place; return it. Its output is `logits`."""
     for number, node in enumerate(model.graph.node):  # no tensor may have a name that another one is to get
-        model.rename_tensor(node.output[0], f"layer {number}")
+        rename(model, node.output[0], f"layer {number}")
     names = _Namer(model).names()
     for node, name in zip(list(model.graph.node), names, strict=True):
         node.name = name
         for constant in [tensor for tensor in node.input if model.get_initializer(tensor) is not None]:
-            model.rename_tensor(constant, f"{name}_{constant.rsplit('_', 1)[1]}")
-        model.rename_tensor(node.output[0], name)
-    model.rename_tensor(model.graph.output[0].name, "logits")
+            rename(model, constant, f"{name}_{constant.rsplit('_', 1)[1]}")
+        rename(model, node.output[0], name)
+    rename(model, model.graph.output[0].name, "logits")
     return model
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from framegate.files import write_json
+from framegate.files import read_as, write_json
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
 from framegate.hls.handshake import with_skids
 from framegate.hls.kernels import (
@@ -74,6 +74,11 @@ class Schedule:
     def save(self, target: Path) -> Path:
         """Write latency.json."""
         return write_json(target, asdict(self))
+
+
+def read_times(source: Path) -> Schedule:
+    """Read latency.json. Raises UsageError when it is absent or not one."""
+    return read_as(Schedule, source, "run `framegate compile` first")
 
 
 def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:

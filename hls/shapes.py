@@ -9,7 +9,7 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, sha
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp, is_custom_op
 
-QUANTIZERS = ("IntQuant", "Quant", "Trunc")  # QONNX's, which keep a shape
+QUANTIZERS = ("BipolarQuant", "IntQuant", "Quant", "Trunc")  # QONNX's, which keep a shape
 SMALL = 64  # values: shapes, axes and the like, by which ONNX computes the shapes of results
 
 
@@ -17,9 +17,9 @@ def infer_shapes(model: ModelWrapper) -> ModelWrapper:
     """Give every tensor its shape, as far as the layers tell; in place."""
     known = 0
     while True:  # a pass ends at layers of ours whose input has no shape yet
-        graph = _without_weights(model)
+        graph = standard_graph(model)
         inferred = shape_inference.infer_shapes(
-            helper.make_model(graph, opset_imports=model.model.opset_import)
+            helper.make_model(graph, opset_imports=model.model.opset_import), data_prop=True
         )
         outputs = {entry.name: entry for entry in inferred.graph.output}
         for entry in model.graph.output:
@@ -44,20 +44,29 @@ def describe_constants(graph: GraphProto) -> None:
     graph.value_info.extend(_info(entry) for entry in graph.initializer if entry.name not in described)
 
 
-def _without_weights(model: ModelWrapper) -> GraphProto:
-    """The graph with large constants as inputs, and constants in the place of QONNX's operators."""
+def without_weights(model: ModelWrapper) -> GraphProto:
+    """A copy of the graph with large constants as inputs."""
     small = [entry for entry in model.graph.initializer if _size(entry) <= SMALL]
     inputs = [_info(entry) for entry in model.graph.initializer if _size(entry) > SMALL]
-    fed = [entry for entry in model.graph.input if entry.name not in {info.name for info in inputs}]
-    nodes = [_standard(model, node) for node in model.graph.node]
+    named = {info.name for info in inputs}
+    fed = [entry for entry in model.graph.input if entry.name not in named]
     return helper.make_graph(
-        nodes,
+        model.graph.node,
         "shapes",
         [*fed, *inputs],
         list(model.graph.output),
         small,
-        value_info=list(model.graph.value_info),
+        value_info=[entry for entry in model.graph.value_info if entry.name not in named],
     )
+
+
+def standard_graph(model: ModelWrapper) -> GraphProto:
+    """That, with standard operators of the same shapes in the place of QONNX's, as far as their shapes are known."""
+    graph = without_weights(model)
+    nodes = [_standard(model, node) for node in model.graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return graph
 
 
 def _standard(model: ModelWrapper, node: NodeProto) -> NodeProto:

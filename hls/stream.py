@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What travels on one valid/ready/data connection, and how integers are laid out on its beats."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from framegate.errors import UsageError
+from framegate.errors import FramegateError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +65,12 @@ class Stream:
     @property
     def low(self) -> int:
         """Smallest value of a channel."""
-        return -(1 << (self.bits - 1)) if self.signed else 0
+        return bounds_of(self.bits, self.signed)[0]
 
     @property
     def high(self) -> int:
         """Largest value of a channel."""
-        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+        return bounds_of(self.bits, self.signed)[1]
 
 
 def divisors(number: int) -> list[int]:
@@ -84,8 +85,28 @@ def bits_for(low: int, high: int) -> tuple[int, bool]:
     return max(int(high).bit_length(), int(-low - 1).bit_length()) + 1, True
 
 
-def to_beats(values: np.ndarray, stream: Stream) -> list[int]:
-    """Lay integers of shape (clips, T, H, W, C) out as the words that travel on `stream`."""
+def bounds_of(bits: int, signed: bool) -> tuple[int, int]:
+    """The smallest and the largest integer of `bits`."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def check_fit(what: str, values: Sequence[int] | np.ndarray, bits: int, signed: bool = False) -> None:
+    """Raise FramegateError naming `what` when one of `values` (flat) does not fit into `bits`: none is cut silently."""
+    if not len(values):
+        return
+    low, high = bounds_of(bits, signed)
+    ends = (values.min(), values.max()) if isinstance(values, np.ndarray) else (min(values), max(values))
+    for end in ends:
+        if not low <= end <= high:
+            raise FramegateError(f"{what}: {end} does not fit into {bits} bits, which hold {low} to {high}")
+
+
+def to_beats(values: np.ndarray, stream: Stream, what: str = "a stream") -> list[int]:
+    """Lay integers of shape (clips, T, H, W, C) out as the words that travel on `stream`.
+
+    Raises FramegateError naming `what` travels when a value does not fit.
+    """
+    check_fit(what, values.reshape(-1), stream.bits, stream.signed)
     lanes = values.reshape(-1, 1, stream.beats_per_pixel, stream.lanes).astype(np.int64) & (
         (1 << stream.bits) - 1
     )

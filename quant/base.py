@@ -3,9 +3,10 @@
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import brevitas.nn as qnn
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import (
     Bias,
     FrameMean,
@@ -19,9 +20,6 @@ from framegate.quant.layers import (
     unsigned,
 )
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
 
 
 class Network(nn.Module):
@@ -39,12 +37,12 @@ class Network(nn.Module):
         if family is not None:
             Network._families[family] = cls
 
-    def __new__(cls, config: "NetworkConfig | None" = None) -> "Network":
+    def __new__(cls, config: NetworkConfig | None = None) -> "Network":
         """One of the family's class; copies are made without a configuration."""
         chosen = Network._families[config.family] if cls is Network and config is not None else cls
         return super().__new__(chosen)
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
         quantized = config != config.as_float()
@@ -82,7 +80,7 @@ class Network(nn.Module):
 class HiddenLayer(nn.Module):
     """Dropout, product, bias, ReLU: a layer of the head before its last. The ReLU's thresholds take in the bias."""
 
-    def __init__(self, config: "NetworkConfig", features: int, outputs: int) -> None:
+    def __init__(self, config: NetworkConfig, features: int, outputs: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
         self.linear = linear(features, outputs, config.weight_bits, scales=config.weight_scales)
@@ -99,9 +97,7 @@ class Residual(nn.Module):
     The ReLU's quantizer sees `uses` tensors in each step: more than one if others share it.
     """
 
-    def __init__(
-        self, config: "NetworkConfig", branch: nn.Module, shortcut: nn.Module, uses: int = 1
-    ) -> None:
+    def __init__(self, config: NetworkConfig, branch: nn.Module, shortcut: nn.Module, uses: int = 1) -> None:
         super().__init__()
         self.branch = branch
         self.shortcut = shortcut
@@ -117,13 +113,13 @@ def clip_mean(frames: int) -> nn.Sequential:
     return nn.Sequential(SpatialMean(), FrameMean(frames) if frames > 1 else nn.Identity())
 
 
-def feature_quantizer(config: "NetworkConfig", uses: int = 1) -> nn.Module:
+def feature_quantizer(config: NetworkConfig, uses: int = 1) -> nn.Module:
     """For such means of values that are not negative; `uses` is that of `unsigned`."""
     return unsigned(None if config.act_bits is None else config.feature_bits, uses)
 
 
 def unit(
-    config: "NetworkConfig",
+    config: NetworkConfig,
     frames: int,
     channels: int,
     outputs: int,
@@ -152,7 +148,7 @@ def unit(
 
 
 def depthwise_unit(
-    config: "NetworkConfig",
+    config: NetworkConfig,
     frames: int,
     channels: int,
     kernel: tuple[int, int],
@@ -172,7 +168,7 @@ def depthwise_unit(
 
 
 def shortcut(
-    config: "NetworkConfig", frames: int, channels: int, outputs: int, stride: tuple[int, int]
+    config: NetworkConfig, frames: int, channels: int, outputs: int, stride: tuple[int, int]
 ) -> nn.Module:
     """What stands beside a branch: nothing, or a 1x1 convolution where the shape changes."""
     if channels == outputs and stride == (1, 1):
@@ -181,7 +177,7 @@ def shortcut(
 
 
 def _normed(
-    config: "NetworkConfig", product: nn.Module, outputs: int, *, act: bool, uses: int
+    config: NetworkConfig, product: nn.Module, outputs: int, *, act: bool, uses: int
 ) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv=product, norm=nn.BatchNorm2d(outputs, eps=config.norm_eps)

@@ -2,14 +2,11 @@
 """C3D (Tran et al. 2015): 3x3x3 convolutions and max pools, then layers that see a whole clip."""
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 from framegate.quant.base import Network, unit
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import max_over_time
 from torch import nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
 
 
 class C3d(Network, family="c3d"):
@@ -19,7 +16,7 @@ class C3d(Network, family="c3d"):
     on all sides, which makes the paper's 7x7 a 4x4. `head_hidden` are the widths of its fc6 and fc7.
     """
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         channels, frames, side = 3, config.frames, config.size
         layers: OrderedDict[str, nn.Module] = OrderedDict()

@@ -2,6 +2,7 @@
 """Real video as the network sees it: one path from file to pixels for training, evaluation and boards."""
 
 import hashlib
+import os.path
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from framegate.errors import UsageError
 from framegate.files import whole
 from framegate.quant.transforms import Frames, TransformConfig, evaluation_views
 
+MOST_STRETCH = (
+    32  # a longer side than so many shorter ones would fill the memory when the shorter one is resized
+)
 REPAIR = "record or convert it again, for example with `ffmpeg -i IN -c:v libx264 OUT.mp4`"
 
 
@@ -69,7 +73,7 @@ def wide_frames(path: Path, side: int, cache: Path | None = None) -> Frames:
     share it, and one that is killed leaves nothing that another would take for frames.
     Raises UsageError naming the file when it is missing, corrupt or without pictures.
     """
-    if cache is None or not path.exists():
+    if cache is None or not os.path.exists(path):
         return _decode(path, side)
     entry = _entry(path, side, cache)
     if (kept := _open(entry, side)) is not None:
@@ -123,7 +127,7 @@ def _upright(path: Path, side: int) -> Iterator[Frames]:
     with _pictures(path) as pictures:
         size = None
         for picture in pictures:
-            size = size or (*_wide_size(picture, side), _turns(picture))
+            size = size or (*_wide_size(path, picture, side), _turns(picture))
             small = scaler.reformat(picture, *size[:2], format="rgb24", interpolation="AREA").to_ndarray()
             yield np.rot90(small, size[2])
         if size is None:
@@ -146,7 +150,13 @@ def stream_facts(path: Path) -> tuple[float, int, int]:
         return float(stream.average_rate or stream.guessed_rate or 30), stream.width, stream.height
 
 
-def _wide_size(picture: av.VideoFrame, side: int) -> tuple[int, int]:
+def _wide_size(path: Path, picture: av.VideoFrame, side: int) -> tuple[int, int]:
+    short, long = sorted((picture.width, picture.height))
+    if long > MOST_STRETCH * short:
+        raise UsageError(
+            f"{path}: its picture of {picture.width}x{picture.height} pixels has one side more than {MOST_STRETCH} "
+            f"times as long as the other; cut it, for example with `ffmpeg -i IN -vf crop=WIDTH:HEIGHT OUT.mp4`"
+        )
     scale = side / min(picture.width, picture.height)
     return max(side, round(picture.width * scale)), max(side, round(picture.height * scale))
 
@@ -172,15 +182,21 @@ def seconds(path: Path) -> float:
     raise UsageError(f"{path}: does not tell how long it is; {REPAIR}")
 
 
+def shown(name: str) -> str:
+    """A path for a message: on one line, and not longer than one can read."""
+    plain = name if name.isprintable() else repr(name)[1:-1]
+    return plain if len(plain) <= 300 else f"{plain[:100]}… ({len(plain)} characters)"
+
+
 @contextmanager
 def _container(path: Path) -> Iterator[av.container.InputContainer]:
-    try:
-        with av.open(str(path)) as container:
+    try:  # by its whole path: what stands before a colon would be the name of a protocol
+        with av.open(str(path.absolute())) as container:
             if not container.streams.video:
                 raise UsageError(f"{path}: has no video stream; give a file with pictures")
             yield container
     except FileNotFoundError:
-        raise UsageError(f"{path}: not there; give the path of a video file") from None
+        raise UsageError(f"{shown(str(path))}: not there; give the path of a video file") from None
     except (av.FFmpegError, UnicodeDecodeError, OSError) as error:
         raise UsageError(f"{path}: not a readable video ({error}); {REPAIR}") from None
 

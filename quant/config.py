@@ -5,8 +5,8 @@ import math
 from typing import Annotated, Literal
 
 from framegate.errors import UsageError
-from framegate.quant import mobilenet, mobilenetv2
-from framegate.quant.presets import FAMILIES, OWN, Family, Name, owners, usual
+from framegate.quant import mobilenet_shape, mobilenetv2_shape
+from framegate.quant.presets import FAMILIES, MOST_ALPHA, OWN, Family, Name, owners, usual
 from framegate.quant.settings import Settings
 from framegate.quant.transforms import TransformConfig
 from pydantic import BeforeValidator, Field, model_validator
@@ -15,7 +15,9 @@ Bits = Annotated[
     Annotated[int, Field(ge=2, le=8)] | None,  # None: float, which TOML and the command line spell "float"
     BeforeValidator(lambda value: None if value == "float" else value),
 ]
-Count = Annotated[int, Field(ge=1)]
+# Far more than any network has: a million channels would fill the memory before anything could be said about them.
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Depth = Annotated[int, Field(ge=1, le=256)]
 
 
 class NetworkConfig(Settings):
@@ -29,21 +31,22 @@ class NetworkConfig(Settings):
     labels: Literal["single", "independent"] = "single"  # one class per clip, or each class by itself
     positive: str | None = None  # the class that raises the alarm; None: no binary decision
     frames: Count = 8
-    size: Annotated[int, Field(ge=8)] = 64  # pixels, height and width
+    size: Annotated[int, Field(ge=8, le=4096)] = 64  # pixels, height and width
     transform: TransformConfig = Field(
         default_factory=lambda known: TransformConfig.of(known.get("frames", 8), known.get("size", 64))
     )
-    alpha: Annotated[float, Field(gt=0)] | None = None  # of MobileNets: the share of the paper's channels
+    # Of MobileNets: the share of the paper's channels.
+    alpha: Annotated[float, Field(gt=0, le=MOST_ALPHA)] | None = None
     # Channels of the stem, then of each block or stage (of SlowFast: inside its slow pathway's bottlenecks; C3D has
     # no stem), and by what each divides height and width.
     widths: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 16, 32, 64)
     strides: tuple[Annotated[int, Field(ge=1, le=2)], ...] = (2, 2, 2, 2)
-    depths: tuple[Count, ...] = ()  # blocks of each stage
-    expansion: Annotated[float, Field(ge=1)] = (
+    depths: tuple[Depth, ...] = ()  # blocks of each stage
+    expansion: Annotated[float, Field(ge=1, le=1024)] = (
         1  # how much wider a bottleneck's wide end is than its narrow one
     )
     last_width: Count = 1  # channels of the 1x1 convolution before the mean
-    stem_kernel: Annotated[int, Field(ge=1)] = 3  # height and width of the first kernel
+    stem_kernel: Count = 3  # height and width of the first kernel
     kernel_t: Count = 1  # frames that each convolution of a residual network sees
     causal: bool = False  # temporal windows end with the present frame
     speed_ratio: Count = 1  # of SlowFast: the slow pathway sees one frame in this many (the paper's alpha)
@@ -71,7 +74,7 @@ class NetworkConfig(Settings):
     def _usual_of_its_name(cls, values: dict) -> dict:
         """What an option that is left out is for a network of that name."""
         name = values.get("name", "tsm-lite")
-        return usual(name, values) | values if name in FAMILIES else values
+        return usual(name, values) | values if isinstance(name, str) and name in FAMILIES else values
 
     @model_validator(mode="before")
     @classmethod
@@ -148,7 +151,9 @@ class NetworkConfig(Settings):
             raise UsageError(
                 f"size={self.size} does not divide by {math.prod(self.strides)}, the product of strides"
             )
-        meant = {"mobilenet": mobilenet.widths, "mobilenetv2": mobilenetv2.widths}.get(self.family)
+        meant = {"mobilenet": mobilenet_shape.widths, "mobilenetv2": mobilenetv2_shape.widths}.get(
+            self.family
+        )
         if self.alpha is not None and meant is not None and self.widths != meant(self.alpha):
             raise UsageError(
                 f"alpha={self.alpha} means widths={meant(self.alpha)}, not {self.widths}; "

@@ -1,30 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """Folders and lists of clips, in the layouts that people have: which clips, which classes, which sources."""
 
-import csv
 import hashlib
+import os.path
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from framegate.errors import UsageError
-from framegate.quant.clips import Clip, missing_frames, wide_frames
+from framegate.quant.clips import Clip, missing_frames, shown, wide_frames
+from framegate.quant.lists import (
+    ADVICE,
+    INDEX,
+    LISTS,
+    SUFFIXES,
+    clips_of,
+    column_names,
+    require_distinct,
+    rows_of,
+)
 from framegate.quant.transforms import Frames, TransformConfig
 
-SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v")
-LISTS = (".csv", ".txt", ".tsv")
-INDEX = "clips.csv"  # path,label,source in a folder of clips, instead of class folders
 NORMAL = "normal"  # the class of clips that show nothing, where a layout has no name for it
-NO_CLASS = "-"  # a label in a list: none of the classes
 LABELS = "Labels"  # DCSASS: the folder beside the class folders
 
 _SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
-_ADVICE = (
-    f"put videos ({', '.join(SUFFIXES)}) into one sub-folder per class, or list them in a {INDEX} with the "
-    f"columns path,label,source"
-)
 _UCF_CRIME = re.compile(r"((?:Normal_Videos_?|([A-Za-z]+))\d+_x264)")  # the video, and its class
 
 
@@ -58,7 +60,7 @@ def read(path: Path, *, source: str | None = None, only: Sequence[str] = ()) -> 
     Raises UsageError when there is no video, or more than one way to read what is there.
     """
     path = Path(path)
-    found = _file(path) if path.is_file() else _folder(path, only)
+    found = _file(path) if os.path.isfile(path) else _folder(path, only)
     if only and not found.layout.startswith("DCSASS"):
         found = replace(found, clips=_chosen(found.clips, only, path))
     return replace(found, clips=_sourced(found.clips, source, path)) if source else found
@@ -82,7 +84,7 @@ def read_splits(
 
 
 def _split_folders(path: Path) -> list[Path]:
-    inside = _folders(path) if path.is_dir() and not (path / INDEX).is_file() else []
+    inside = _folders(path) if os.path.isdir(path) and not (path / INDEX).is_file() else []
     named = len(inside) > 1 and all(entry.name.lower() in _SPLITS for entry in inside)
     return inside if named and not any(_videos(entry) for entry in [path, *inside]) else []
 
@@ -101,21 +103,23 @@ def _apart(part: Dataset, name: str) -> Dataset:
 
 
 def _split_by(index: Path, folder: Path, found: Dataset) -> dict[str, Dataset]:
-    if not index.is_file():
-        raise UsageError(f"{index}: not there; give a list with the columns path,split")
-    rows = list(_rows(index))
-    header = [cell.lower() for cell in rows[0][1]] if rows else []
+    if not os.path.isfile(index):
+        raise UsageError(f"{shown(str(index))}: not there; give a list with the columns path,split")
+    rows = list(rows_of(index))
+    header = column_names(rows)
     if not {"path", "split"} <= set(header):
         raise UsageError(f"{index}, line 1: needs the columns path and split; give each clip its split there")
+    require_distinct(index, header)
     clips = {clip.path.resolve(): clip for clip in found.clips}
     parts: dict[str, list[Clip]] = defaultdict(list)
     for number, cells in rows[1:]:
         row = dict(zip(header, cells, strict=False))
         name, split = row.get("path"), row.get("split")
-        clip = clips.get((folder / name).resolve()) if name else None
+        clip = clips.get((folder / name).resolve()) if name and "\0" not in name else None
         if clip is None or not split:
             raise UsageError(
-                f"{index}, line {number}: {name} is not a clip of {folder}, or has no split; correct the line"
+                f"{index}, line {number}: {shown(name or '')} is not a clip of {folder}, or has no split; "
+                f"correct the line"
             )
         parts[split].append(clip)
     unlisted = set(clips.values()) - {clip for part in parts.values() for clip in part}
@@ -128,15 +132,15 @@ def _split_by(index: Path, folder: Path, found: Dataset) -> dict[str, Dataset]:
 
 def _file(path: Path) -> Dataset:
     if path.suffix.lower() in LISTS:
-        return _list(path)
+        return Dataset(*clips_of(path))
     return Dataset("video", [Clip(path, None, path.stem)])
 
 
 def _folder(path: Path, only: Sequence[str]) -> Dataset:
-    if not path.is_dir():
-        raise UsageError(f"{path}: not there; give a video file or a folder of clips")
+    if not os.path.isdir(path):
+        raise UsageError(f"{shown(str(path))}: not there; give a video file or a folder of clips")
     if (path / INDEX).is_file():
-        return _list(path / INDEX)
+        return Dataset(*clips_of(path / INDEX))
     inside, videos = _folders(path), _videos(path)
     if (path / "DCSASS Dataset").is_dir():
         return _folder(path / "DCSASS Dataset", only)
@@ -166,7 +170,7 @@ def _nothing(path: Path, inside: Sequence[Path]) -> UsageError:
         return UsageError(f"{path}: holds {', '.join(deeper)}, each with class folders; give one of them")
     if lists:
         return UsageError(f"{path}: holds lists ({', '.join(lists)}) but no {INDEX}; give one of the lists")
-    return UsageError(f"{path}: holds no clips; {_ADVICE}")
+    return UsageError(f"{path}: holds no clips; {ADVICE}")
 
 
 def _folders(path: Path) -> list[Path]:
@@ -201,7 +205,9 @@ def _video_of(clip: Path) -> str | None:
 def _ucf_crime(path: Path) -> list[Clip]:
     """The clips if all are named as in UCF-Crime, and no folder says otherwise."""
     clips = []
-    for video in sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES):
+    for video in sorted(
+        file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+    ):
         match = _UCF_CRIME.match(video.name)
         if match is None:
             return []
@@ -215,8 +221,13 @@ def _ucf_crime(path: Path) -> list[Clip]:
 
 
 def _video_folders(path: Path) -> list[Path]:
-    """DCSASS: folders that are named like the video which was cut into the clips inside."""
-    return [entry for entry in _folders(path) if entry.suffix.lower() in SUFFIXES]
+    """DCSASS: folders that are named like the video which was cut into the clips inside, and these after it."""
+    return [
+        entry
+        for entry in _folders(path)
+        if entry.suffix.lower() in SUFFIXES
+        and any(clip.stem.startswith(f"{entry.stem}_") for clip in _videos(entry))
+    ]
 
 
 def _dcsass(root: Path, classes: Sequence[Path], only: Sequence[str]) -> Dataset:
@@ -246,108 +257,13 @@ def _flags(file: Path) -> dict[str, bool]:
     if not file.is_file():
         raise UsageError(f"{file}: not there; unpack the archive's {LABELS} folder beside the class folders")
     flags = {}
-    for number, row in _rows(file):
+    for number, row in rows_of(file):
         if len(row) < 3 or not row[0] or not row[2]:
             continue
         if row[2] not in ("0", "1"):
             raise UsageError(f"{file}, line {number}: {row[2]!r} is not 0 or 1; correct or remove the line")
         flags[row[0]] = row[2] == "1"
     return flags
-
-
-def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a list with their line numbers: by commas, tabs, or (Kinetics) a space before the label."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        if "," in first or "\t" in first:
-            reader = csv.reader(text.splitlines(), delimiter="," if "," in first else "\t", strict=True)
-            rows = [(reader.line_num, row) for row in reader]
-        else:
-            rows = [
-                (number, line.rsplit(maxsplit=1)) for number, line in enumerate(text.splitlines(), start=1)
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(
-            f"{file}: not readable as CSV ({error}); save it as UTF-8 text with commas"
-        ) from None
-    return ((number, [cell.strip() for cell in row]) for number, row in rows if any(row))
-
-
-def _list(file: Path) -> Dataset:
-    """path,label[,source] with or without a header, or the lists that Kinetics is published with."""
-    rows = list(_rows(file))
-    header = [cell.lower() for cell in rows[0][1]] if rows else []
-    if "youtube_id" in header:
-        return Dataset("Kinetics list", _unique(file, _kinetics(file, header, rows[1:])))
-    columns = ["path", "label", "source"]
-    if "path" in header:
-        columns, rows = header, rows[1:]
-    clips = _unique(file, _listed(file, columns, rows))
-    if not clips:
-        raise UsageError(f"{file}: lists no clips; {_ADVICE}")
-    return Dataset("list", clips)
-
-
-def _listed(
-    file: Path, columns: Sequence[str], rows: Iterable[tuple[int, list[str]]]
-) -> Iterator[tuple[int, Clip]]:
-    for number, cells in rows:
-        row = dict(zip(columns, cells, strict=False))
-        if len(cells) > len(columns) or not row.get("path") or not row.get("label"):
-            raise UsageError(
-                f"{file}, line {number}: needs a path and a label; columns are path,label,source"
-            )
-        if not (file.parent / row["path"]).is_file():
-            raise UsageError(f"{file}, line {number}: {row['path']} is not there; correct or remove the line")
-        yield number, Clip(file.parent / row["path"], _labels(row["label"]), row.get("source") or row["path"])
-
-
-def _kinetics(
-    file: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]]]
-) -> Iterator[tuple[int, Clip]]:
-    """label,youtube_id,time_start,time_end,…: the videos lie anywhere below, as ID_000001_000011.mp4."""
-    videos = {
-        video.stem: video for video in sorted(file.parent.rglob("*")) if video.suffix.lower() in SUFFIXES
-    }
-    for number, cells in rows:
-        row = dict(zip(header, cells, strict=False))
-        try:
-            start, end = (int(float(row[key])) for key in ("time_start", "time_end"))
-            name, labels = row["youtube_id"], _labels(row["label"])
-        except (KeyError, ValueError):
-            raise UsageError(
-                f"{file}, line {number}: needs label, youtube_id, time_start and time_end (seconds); "
-                f"correct or remove the line"
-            ) from None
-        video = videos.get(f"{name}_{start:06}_{end:06}") or videos.get(name)
-        if video is None:
-            raise UsageError(
-                f"{file}, line {number}: {name}_{start:06}_{end:06}.mp4 is not there; correct or remove the line"
-            )
-        yield number, Clip(video, labels, name)
-
-
-def _labels(cell: str) -> tuple[str, ...]:
-    """Several classes are divided by `|`."""
-    names = (name.strip() for name in cell.split("|"))
-    return () if cell == NO_CLASS else tuple(dict.fromkeys(name for name in names if name))
-
-
-def _unique(file: Path, rows: Iterable[tuple[int, Clip]]) -> list[Clip]:
-    seen: dict[Path, tuple[int, Clip]] = {}
-    for number, clip in rows:
-        before = seen.setdefault(clip.path.resolve(), (number, clip))
-        if before[0] != number and before[1].labels != clip.labels:
-            raise UsageError(
-                f"{file}, line {number}: {clip.path.name} is {clip.label!r} here and {before[1].label!r} in line "
-                f"{before[0]}; a clip has one line (several classes: a|b)"
-            )
-        if before[0] != number:
-            raise UsageError(
-                f"{file}, line {number}: {clip.path.name} is in line {before[0]} already; remove one"
-            )
-    return [clip for _, clip in seen.values()]
 
 
 def _chosen(clips: Sequence[Clip], only: Sequence[str], path: Path) -> list[Clip]:

@@ -15,6 +15,7 @@ from brevitas.export import export_qonnx as brevitas_export
 from framegate.errors import UsageError
 from framegate.files import whole
 from framegate.quant.networks import Network, NetworkConfig
+from pydantic import ValidationError
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.cleanup import cleanup_model
 
@@ -44,10 +45,20 @@ def export_qonnx(network: Network, path: Path) -> Path:
 
 
 def network_config(model: onnx.ModelProto) -> NetworkConfig | None:
-    """The configuration that `export_qonnx` left in a graph; None in a graph from elsewhere."""
+    """The configuration that `export_qonnx` left in a graph; None in a graph from elsewhere.
+
+    Raises UsageError when it cannot be read.
+    """
     for entry in model.metadata_props:
         if entry.key == CONFIG_KEY:
-            return NetworkConfig.model_validate_json(entry.value)
+            try:
+                return NetworkConfig.model_validate_json(entry.value)
+            except (UsageError, ValidationError) as error:
+                reason = " ".join(str(error).split()).partition(" For further information")[0]
+                raise UsageError(
+                    f"the graph's metadata {CONFIG_KEY} cannot be read ({reason}); export the network again, or "
+                    f"without them"
+                ) from None
     return None
 
 

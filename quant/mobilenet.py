@@ -1,23 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """MobileNetV1 as a frame network: depthwise separable blocks, TensorFlow's SAME padding, a shift before each."""
 
-from typing import TYPE_CHECKING
-
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import FrameGather, conv, depthwise, relu
 from framegate.quant.residual import FrameNetwork
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
-
-# Of the paper, for alpha = 1: the stem, then 13 blocks.
-WIDTHS = (32, 64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024)
-STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-
-
-def widths(alpha: float) -> tuple[int, ...]:
-    """Channels of the stem and of each block, rounded down as Keras does."""
-    return tuple(int(width * alpha) for width in WIDTHS)
 
 
 def same_padding(stride: int) -> tuple[nn.Module, int]:
@@ -31,7 +18,7 @@ class SeparableBlock(nn.Module):
     """Gather, depthwise 3x3, BatchNorm, ReLU, pointwise 1x1, BatchNorm, ReLU."""
 
     def __init__(
-        self, config: "NetworkConfig", channels: int, outputs: int, stride: int, *, shifts: bool
+        self, config: NetworkConfig, channels: int, outputs: int, stride: int, *, shifts: bool
     ) -> None:
         super().__init__()
         bits, scales = config.weight_bits, config.weight_scales
@@ -53,7 +40,7 @@ class SeparableBlock(nn.Module):
 class MobileNet(FrameNetwork, family="mobilenet"):
     """A 3x3 stem and separable blocks (Howard et al. 2017)."""
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         widths, strides = config.widths, config.strides
         pad, padding = same_padding(strides[0])

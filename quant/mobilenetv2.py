@@ -1,29 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """MobileNetV2 as a frame network: inverted residuals, a temporal shift before those that have a shortcut."""
 
-from typing import TYPE_CHECKING
-
 from framegate.quant.base import Network, clip_mean, depthwise_unit, feature_quantizer, unit
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import FrameGather, identity
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
-
-# Sandler et al. (2018), table 2: the stem, then seven stages; all but the first expand by 6.
-WIDTHS = (32, 16, 24, 32, 64, 96, 160, 320)
-STRIDES = (2, 1, 2, 2, 2, 1, 2, 1)
-DEPTHS = (1, 2, 3, 4, 3, 3, 1)
-
-
-def widths(alpha: float) -> tuple[int, ...]:
-    """Channels of the stem and of each stage: the nearest multiple of 8, but not less than 90 % of the share."""
-    return tuple(_multiple_of_8(width * alpha) for width in WIDTHS)
-
-
-def _multiple_of_8(width: float) -> int:
-    nearest = max(8, int(width + 4) // 8 * 8)
-    return nearest if nearest >= 0.9 * width else nearest + 8
 
 
 class InvertedResidual(nn.Module):
@@ -34,7 +15,7 @@ class InvertedResidual(nn.Module):
     """
 
     def __init__(
-        self, config: "NetworkConfig", channels: int, wide: int, outputs: int, stride: int, *, shifts: bool
+        self, config: NetworkConfig, channels: int, wide: int, outputs: int, stride: int, *, shifts: bool
     ) -> None:
         super().__init__()
         frames, acts = config.frames, config.act_bits
@@ -58,7 +39,7 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(Network, family="mobilenetv2"):
     """A 3x3 stem, inverted residuals, a 1x1 convolution, means over pixels and frames."""
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         frames, widths = config.frames, config.widths
         blocks: list[nn.Module] = []

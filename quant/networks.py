@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks: one definition for every precision, and the checkpoint files that hold them."""
 
+import os.path
 import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import torch
 from framegate.errors import UsageError
@@ -21,10 +27,12 @@ __all__ = [
     "NetworkConfig",
     "builtin",
     "checkpoint_file",
+    "config_of",
     "find",
     "load",
     "logits",
     "model_file",
+    "read_tensors",
     "save",
     "start_from",
     "to_input",
@@ -68,6 +76,7 @@ def start_from(network: Network, weights: Network) -> None:
 
 
 CHECKPOINT = "framegate checkpoint 1"
+_REMEDY = "give a checkpoint.pt that `framegate train` wrote"
 
 
 def save(network: Network, path: Path) -> Path:
@@ -81,23 +90,97 @@ def save(network: Network, path: Path) -> Path:
 
 def load(path: Path) -> Network:
     """The network of a checkpoint file, in eval mode. Raises UsageError when the file is not one of ours."""
-    remedy = "give a checkpoint.pt that `framegate train` wrote"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError):
-        raise UsageError(f"{path}: not a checkpoint; {remedy}") from None
+    content = read_tensors(path, "not a checkpoint", _REMEDY)
     if not isinstance(content, dict) or content.get("format") != CHECKPOINT:
-        raise UsageError(f"{path}: a checkpoint of another program or version; {remedy}")
-    network = Network(NetworkConfig(**content["network"]))
+        raise UsageError(f"{path}: a checkpoint of another program or version; {_REMEDY}")
+    state = content.get("state")
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UsageError(f"{path}: holds no weights; {_REMEDY}")
+    config = config_of(path, content)
     try:
-        network.load_state_dict(content["state"])
-    except RuntimeError as error:
+        _require_fit(config, state)
+        network = Network(config)
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError) as error:
         raise UsageError(
-            f"{path}: its weights do not fit its network ({str(error).splitlines()[0]}); {remedy}"
+            f"{path}: its weights do not fit its network ({str(error).splitlines()[0]}); {_REMEDY}"
         ) from None
     return network.eval()
+
+
+def read_tensors(path: Path, foreign: str, remedy: str) -> Any:
+    """What a file that torch wrote holds: plain values and tensors, never code.
+
+    Raises UsageError, naming the file and `remedy`, when it cannot be read, is of another kind (which `foreign` says),
+    or has changed since it was written.
+    """
+    try:
+        with path.open("rb") as file:
+            # torch does not look at the checksums that its archives have.
+            damaged = zipfile.ZipFile(file).testzip() if zipfile.is_zipfile(file) else None
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True) if damaged is None else None
+    except zipfile.BadZipFile as error:
+        damaged, content = str(error), None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
+    except _UNREADABLE:
+        raise UsageError(f"{path}: {foreign}; {remedy}") from None
+    if damaged is not None:
+        raise UsageError(f"{path}: has changed since it was written ({damaged}); copy it again, or {remedy}")
+    return content
+
+
+# What zipfile and torch raise for files that others wrote, or that are damaged.
+_UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    zlib.error,
+    struct.error,
+)
+
+
+def config_of(path: Path, content: Mapping[str, Any]) -> NetworkConfig:
+    """The network that the content of the checkpoint `path` is of. Raises UsageError when that makes no sense."""
+    options = content.get("network")
+    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
+        raise UsageError(f"{path}: does not say of which network it is; {_REMEDY}")
+    try:
+        return NetworkConfig(**options)
+    except UsageError as error:
+        raise UsageError(f"{path}: is of a network that cannot be ({error}); {_REMEDY}") from None
+
+
+def _require_fit(config: NetworkConfig, state: Mapping[str, Tensor]) -> None:
+    """Raise RuntimeError unless the weights have the shapes of the network, which is not built for that.
+
+    So a file makes no network that is larger than itself.
+    """
+    if sum(config.depths) + len(config.widths) > len(state):
+        raise RuntimeError(
+            f"there are {len(state)}, too few for depths={config.depths} and widths={config.widths}"
+        )
+    with torch.device("meta"):
+        expected = Network(config).state_dict()
+    for name, value in expected.items():
+        if name not in state:
+            raise RuntimeError(f"{name} is missing")
+        if (state[name].shape, state[name].dtype) != (value.shape, value.dtype):
+            given, due = (f"{tuple(of.shape)} of {of.dtype}" for of in (state[name], value))
+            raise RuntimeError(f"{name} is {given}, and not {due}")
+
+
+def builtin_names() -> list[str]:
+    """The networks that come with the package, among them the float twins, as `tsm-lite.float`."""
+    folder = files("framegate.quant") / "builtin"
+    return sorted(entry.name.removesuffix(".pt") for entry in folder.iterdir() if entry.name.endswith(".pt"))
 
 
 def builtin(name: str) -> Network:
@@ -105,8 +188,7 @@ def builtin(name: str) -> Network:
 
     Raises UsageError for another name.
     """
-    folder = files("framegate.quant") / "builtin"
-    names = sorted(entry.name.removesuffix(".pt") for entry in folder.iterdir() if entry.name.endswith(".pt"))
+    folder, names = files("framegate.quant") / "builtin", builtin_names()
     if name not in names:
         raise UsageError(
             f"model {name!r} does not come with framegate; choose one of {names} or give a checkpoint file"
@@ -116,9 +198,14 @@ def builtin(name: str) -> Network:
 
 
 def checkpoint_file(name_or_checkpoint: str) -> Path | None:
-    """The checkpoint file that is meant; None for the name of a built-in network."""
+    """The checkpoint file that is meant; None for the name of a built-in network, also where something is called so.
+
+    (./tsm-lite is the file.)
+    """
+    if name_or_checkpoint in builtin_names():
+        return None
     path = Path(name_or_checkpoint)
-    return path if path.suffix == ".pt" or path.exists() else None
+    return path if path.suffix == ".pt" or os.path.exists(path) else None
 
 
 def model_file(name_or_checkpoint: str) -> Path:

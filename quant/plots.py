@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from framegate.files import whole
+from framegate.pictures import COLOURS, INK, SOFT, STYLE, new_figure, save
 from framegate.quant.bootstrap import LEVEL, Resample, rates
 from framegate.quant.metrics import binary_figures
 from framegate.quant.threshold import Choice, Thresholds, sweep
@@ -16,26 +16,7 @@ from matplotlib.figure import Figure
 
 Cases = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by alarm: scores (N,) and truth (N,)
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")  # Okabe and Ito: for every eye
 _DASHES = ("-", "--", ":", "-.")
-INK, SOFT = "#1c2430", "#5c6875"
-STYLE = {
-    "font.size": 11,
-    "axes.edgecolor": SOFT,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "text.color": INK,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e9ed",
-    "legend.frameon": False,
-    "savefig.dpi": 150,
-}
 _GRID = np.linspace(0, 1, 201)
 
 
@@ -98,17 +79,6 @@ def draw_clips(path: Path, cases: Sequence[tuple[str, np.ndarray]], title: str) 
 def _bits_label(row: Mapping[str, Any]) -> str:
     bits = row["bits"] if row["bits"] == "float" else f"{row['bits']} bits"
     return f"{bits}\n{row['lut']:,} LUT" if row.get("lut") else bits
-
-
-def save(figure: Figure, path: Path) -> Path:
-    with whole(path) as draft:
-        figure.savefig(draft, format="png")
-    return path
-
-
-def new_figure(width: float = 5.6, height: float = 4.6) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
 
 
 def _curves(cases: Cases, thresholds: Thresholds, drawn: Resample, kind: str) -> Figure:

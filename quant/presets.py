@@ -6,7 +6,7 @@ A `-lite` one is small enough to be trained on two cores; the others are the pap
 
 from typing import Any, Literal
 
-from framegate.quant import mobilenet, mobilenetv2
+from framegate.quant import mobilenet_shape, mobilenetv2_shape
 
 Family = Literal["residual", "mobilenet", "mobilenetv2", "slowfast", "c3d", "r2plus1d", "x3d"]
 Name = Literal[
@@ -71,6 +71,7 @@ FAMILIES: dict[Name, Family] = {
     "x3d-m": "x3d",
 }
 
+MOST_ALPHA = 100.0  # far more than any MobileNet has
 _NO_SHIFT = {"shift": "none"}
 PRESETS: dict[Name, dict[str, Any]] = {
     "tsm-lite": {},
@@ -79,7 +80,7 @@ PRESETS: dict[Name, dict[str, Any]] = {
     "tsm-mobilenet": {
         "size": 96,
         "alpha": 0.25,
-        "strides": mobilenet.STRIDES,
+        "strides": mobilenet_shape.STRIDES,
         "norm_eps": 1e-3,
         "head_bias": True,
     },
@@ -95,8 +96,8 @@ PRESETS: dict[Name, dict[str, Any]] = {
     "tsm-mobilenetv2-full": {
         "size": 224,
         "alpha": 1.0,
-        "strides": mobilenetv2.STRIDES,
-        "depths": mobilenetv2.DEPTHS,
+        "strides": mobilenetv2_shape.STRIDES,
+        "depths": mobilenetv2_shape.DEPTHS,
         "expansion": 6,
         "last_width": 1280,
         "feature_bits": 6,
@@ -183,9 +184,11 @@ def usual(name: Name, given: dict[str, Any]) -> dict[str, Any]:
     """What the options of a network are that `given` leaves out."""
     found = dict(PRESETS[name])
     alpha = given.get("alpha", found.pop("alpha", None))
-    if "widths" in given or not isinstance(alpha, int | float):
+    if "widths" in given or not isinstance(alpha, int | float) or not 0 < alpha <= MOST_ALPHA:
         return found
-    of_paper = {"mobilenet": mobilenet.widths, "mobilenetv2": mobilenetv2.widths}.get(FAMILIES[name])
+    of_paper = {"mobilenet": mobilenet_shape.widths, "mobilenetv2": mobilenetv2_shape.widths}.get(
+        FAMILIES[name]
+    )
     return found if of_paper is None else found | {"alpha": alpha, "widths": of_paper(alpha)}
 
 

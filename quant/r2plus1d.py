@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """R(2+1)D (Tran et al. 2018): residual blocks whose 3-D convolutions are a spatial and a temporal one."""
 
-from typing import TYPE_CHECKING
-
 from framegate.quant.base import Network, Residual, clip_mean, feature_quantizer, shortcut, unit
+from framegate.quant.config import NetworkConfig
 from torch import nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
 
 
 class R2plus1d(Network, family="r2plus1d"):
@@ -17,7 +13,7 @@ class R2plus1d(Network, family="r2plus1d"):
     strides of 2, frames 0 and 8 and what their windows reach back to. It is meant for streams.
     """
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         frames, channels, spatial = config.frames, config.widths[0], (1, config.stem_kernel)
         middle = max(1, 45 * channels // 64)  # the paper's 45 for 64
@@ -42,7 +38,7 @@ def middle_channels(channels: int, outputs: int) -> int:
 
 
 def _block(
-    config: "NetworkConfig", frames: int, channels: int, outputs: int, stride: tuple[int, int]
+    config: NetworkConfig, frames: int, channels: int, outputs: int, stride: tuple[int, int]
 ) -> Residual:
     later = -(-frames // stride[0])
     branch = nn.Sequential(
@@ -53,7 +49,7 @@ def _block(
 
 
 def _factored(
-    config: "NetworkConfig",
+    config: NetworkConfig,
     frames: int,
     channels: int,
     outputs: int,

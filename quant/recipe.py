@@ -3,15 +3,17 @@
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from framegate.errors import UsageError
+from framegate.quant.clips import shown
+from framegate.quant.config import NetworkConfig
 from framegate.quant.settings import Settings
 from framegate.quant.transforms import AugmentConfig
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -50,6 +52,7 @@ class Recipe(Settings):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: Count = 1  # per node
     nodes: Count = 1
+    _file: Path | None = PrivateAttr(None)  # where it was read from, for messages
 
     @model_validator(mode="after")
     def _one_start(self) -> "Recipe":
@@ -81,19 +84,36 @@ class Recipe(Settings):
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
-        """From a TOML file. Raises UsageError naming the file when it is absent or malformed."""
+        """From a TOML file. Raises UsageError naming the file when it is absent, malformed, or has a wrong option."""
         try:
-            return cls(**tomllib.loads(path.read_text()))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            recipe = cls(**tomllib.loads(path.read_bytes().decode()))
+        except (OSError, ValueError, RecursionError) as error:
             raise UsageError(
-                f"{path}: not a readable TOML file ({error}); correct it or leave --recipe out"
+                f"{shown(str(path))}: not a readable TOML file ({_reason(error)}); correct it or leave --recipe out"
             ) from None
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        recipe._file = path
+        return recipe
+
+    def network_of(self, classes: Sequence[str]) -> NetworkConfig:
+        """The network of the recipe; of these classes, unless it names its own.
+
+        Raises UsageError naming the option that does not fit, and the recipe's file if it has one.
+        """
+        try:
+            return NetworkConfig(**({"classes": tuple(classes)} | self.network))
+        except UsageError as error:
+            recipe = f" (the recipe is {self._file})" if self._file is not None else ""
+            raise UsageError(f"{error}{recipe}") from None
 
     def override(self, options: dict[str, Any], network: dict[str, Any]) -> "Recipe":
         """With the given options, and options of the network, in place of these; None leaves one as it is."""
         given = {key: value for key, value in options.items() if value is not None}
         shape = self.network | {key: value for key, value in network.items() if value is not None}
-        return Recipe(**(self.model_dump() | given | {"network": shape}))
+        changed = Recipe(**(self.model_dump() | given | {"network": shape}))
+        changed._file = self._file
+        return changed
 
     def toml(self) -> str:
         """As TOML text, which `read` reads back."""
@@ -102,6 +122,11 @@ class Recipe(Settings):
         augment = self.augment.model_dump(mode="json")
         sections = ["", "[augment]", *_lines(augment), "", "[network]", *_lines(network)]
         return "\n".join([*_lines(values), *sections]) + "\n"
+
+
+def _reason(error: Exception) -> str:
+    """Why, without the file's name, which the message has already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _lines(values: dict[str, Any]) -> Iterator[str]:

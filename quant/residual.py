@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small residual networks of frames: with a temporal shift (TSM), without (TSN), with temporal convolutions (I3D)."""
 
-from typing import TYPE_CHECKING
-
 from framegate.quant.base import Network
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import FrameGather, FrameMean, SpatialMean, conv3d, identity, relu
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
 
 
 class ResidualBlock(nn.Module):
@@ -18,7 +14,7 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, config: "NetworkConfig", channels: int, outputs: int, stride: int, *, shifts: bool
+        self, config: NetworkConfig, channels: int, outputs: int, stride: int, *, shifts: bool
     ) -> None:
         super().__init__()
         groups = config.gather_groups(channels) if shifts else ()
@@ -47,7 +43,7 @@ class ResidualBlock(nn.Module):
 
 
 def inflated(
-    config: "NetworkConfig", channels: int, outputs: int, kernel: int, stride: int, bits: int | None
+    config: NetworkConfig, channels: int, outputs: int, kernel: int, stride: int, bits: int | None
 ) -> nn.Module:
     """A convolution that sees `kernel_t` frames, unless it is 1x1."""
     return conv3d(
@@ -93,7 +89,7 @@ class ResidualNetwork(FrameNetwork, family="residual"):
     With `kernel_t` frames in its kernels it is an inflated picture network (Carreira and Zisserman 2017).
     """
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         widths, strides = config.widths, config.strides
         stem = inflated(config, 3, widths[0], 3, strides[0], config.edge_bits)

@@ -17,26 +17,32 @@ import numpy as np
 from framegate.errors import UsageError
 from framegate.files import whole
 from framegate.quant.clips import Clip
-from framegate.quant.datasets import INDEX, find_clips
+from framegate.quant.datasets import find_clips
+from framegate.quant.lists import INDEX
+from framegate.quant.shop_canvas import (
+    OVERSAMPLE,
+    SIZE,
+    Canvas,
+    Colour,
+    Point,
+    any_colour,
+    bright,
+    direction,
+    scaled,
+    shade,
+    turned,
+)
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 ACTIONS = ("walk_past", "look", "take", "put_back", "conceal")
 POSITIVE = "conceal"
-SIZE = 96  # pixels, height and width
 FRAMES = 24
 RATE = 12  # frames per second
 
-Point = NDArray[np.float64]  # (2,): x, y in shop coordinates
 Picture = NDArray[np.uint8]  # (SIZE, SIZE, 3)
-Colour = tuple[int, int, int]
 
 _DEMO_SEED = 20_000  # no training or test set uses it
-_OVERSAMPLE = 2  # drawn this much larger, then averaged: no stair-steps
 _UPPER_ARM, _FORE_ARM = 0.17, 0.17
-_CIRCLE = np.stack(
-    [np.cos(np.linspace(0, 2 * np.pi, 17)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 17)[:-1])], 1
-)
 
 
 def generate(out: Path, clips_per_class: int, seed: int, advance: Callable[[], None] = lambda: None) -> Path:
@@ -75,7 +81,7 @@ def render(action: str, seed: int, number: int) -> list[Picture]:
 
 def write_mp4(path: Path, pictures: list[Picture]) -> None:
     """Write pictures as H.264, each coded alone at a constant quantizer: they decode alike in any order."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path.absolute()), "w") as container:  # see `clips`: a colon in a name is no protocol
         stream = container.add_stream("libx264", rate=Fraction(RATE))
         stream.width = stream.height = SIZE
         stream.pix_fmt = "yuv420p"
@@ -90,21 +96,21 @@ class Scene:
     """The shop of one clip: what stands where, who does what. `draw` shows it at a time from 0 to 1."""
 
     def __init__(self, action: str, rng: np.random.Generator) -> None:
-        self.floor = _shade(rng, 90, 200)
+        self.floor = shade(rng, 90, 200)
         self.tiles = rng.uniform(0.1, 0.25)
         self.tile_phase = rng.uniform(0, 1)
         self.tile_shade = rng.uniform(0.9, 0.98)
-        self.shelf = _shade(rng, 40, 150)
+        self.shelf = shade(rng, 40, 150)
         self.items = list(_shelf_items(rng))
         self.stains = [
-            (rng.uniform(0, 1, 2), rng.uniform(0.01, 0.05, 2), _colour(rng))
+            (rng.uniform(0, 1, 2), rng.uniform(0.01, 0.05, 2), any_colour(rng))
             for _ in range(rng.integers(0, 5))
         ]
         self.cart = Cart(rng) if action == "take" or rng.random() < 0.6 else None
         self.shopper = Shopper(action, rng, self.cart)
         self.others = [Passer(rng) for _ in range(rng.integers(0, 3)) if rng.random() < 0.5]
 
-    def draw(self, canvas: "Canvas", time: float) -> None:
+    def draw(self, canvas: Canvas, time: float) -> None:
         """Draw everything, far to near."""
         self._floor(canvas)
         for place, radii, colour in self.stains:
@@ -118,9 +124,9 @@ class Scene:
             self.cart.draw(canvas)
         self.shopper.draw(canvas, time)
 
-    def _floor(self, canvas: "Canvas") -> None:
+    def _floor(self, canvas: Canvas) -> None:
         canvas.box(np.array([-1.0, -1.0]), np.array([2.0, 2.0]), self.floor)
-        line = _scaled(self.floor, self.tile_shade)
+        line = scaled(self.floor, self.tile_shade)
         for step in np.arange(-0.5 + self.tile_phase * self.tiles, 1.5, self.tiles):
             canvas.box(np.array([step, -0.5]), np.array([step + 0.012, 1.5]), line)
             canvas.box(np.array([-0.5, step]), np.array([1.5, step + 0.012]), line)
@@ -133,13 +139,14 @@ class Cart:
         self.side = rng.choice([-1.0, 1.0])
         self.centre = np.array([0.5 + self.side * rng.uniform(0.24, 0.3), rng.uniform(0.56, 0.66)])
         self.extent = np.array([rng.uniform(0.08, 0.1), rng.uniform(0.11, 0.14)])
-        self.frame, self.inside = _shade(rng, 150, 230), _shade(rng, 50, 110)
+        self.frame, self.inside = shade(rng, 150, 230), shade(rng, 50, 110)
         spots = rng.uniform(-0.7, 0.7, (rng.integers(0, 4), 2))
         self.load = [
-            (self.centre + spot * self.extent, rng.uniform(0.015, 0.035, 2), _colour(rng)) for spot in spots
+            (self.centre + spot * self.extent, rng.uniform(0.015, 0.035, 2), any_colour(rng))
+            for spot in spots
         ]
 
-    def draw(self, canvas: "Canvas") -> None:
+    def draw(self, canvas: Canvas) -> None:
         """Draw frame, wires and load."""
         canvas.box(self.centre - self.extent, self.centre + self.extent, self.frame)
         canvas.box(self.centre - self.extent + 0.012, self.centre + self.extent - 0.012, self.inside)
@@ -159,27 +166,27 @@ class Body:
     @classmethod
     def of(cls, rng: np.random.Generator) -> "Body":
         """A random one."""
-        skin = _scaled((255, 205, 165), rng.uniform(0.4, 1.0))
-        return cls(_colour(rng), skin, _shade(rng, 10, 110), rng.uniform(0.9, 1.1))
+        skin = scaled((255, 205, 165), rng.uniform(0.4, 1.0))
+        return cls(any_colour(rng), skin, shade(rng, 10, 110), rng.uniform(0.9, 1.1))
 
     def draw(
-        self, canvas: "Canvas", at: Point, facing: float, hands: list[Point], head_turn: float, stride: float
+        self, canvas: Canvas, at: Point, facing: float, hands: list[Point], head_turn: float, stride: float
     ) -> None:
         """Draw feet, arms, shoulders and head. `facing` in radians, 0 is towards the shelf."""
-        along, across = _direction(facing - np.pi / 2), _direction(facing)
+        along, across = direction(facing - np.pi / 2), direction(facing)
         for side in (-1.0, 1.0):
             foot = at + across * side * 0.045 + along * side * stride
-            canvas.ellipse(foot, np.array([0.03, 0.055]) * self.size, facing, _scaled(self.hair, 0.7))
+            canvas.ellipse(foot, np.array([0.03, 0.055]) * self.size, facing, scaled(self.hair, 0.7))
         for side, hand in zip((-1.0, 1.0), hands, strict=True):
             shoulder = at + across * side * 0.11 * self.size
             elbow = _elbow(shoulder, hand, side)
-            canvas.limb(shoulder, elbow, 0.062 * self.size, _scaled(self.clothes, 0.85))
+            canvas.limb(shoulder, elbow, 0.062 * self.size, scaled(self.clothes, 0.85))
             canvas.limb(elbow, hand, 0.05 * self.size, self.skin)
         canvas.ellipse(at, np.array([0.14, 0.075]) * self.size, facing, self.clothes)
         canvas.ellipse(
             at + along * 0.012, np.array([0.055, 0.065]) * self.size, facing + head_turn, self.hair
         )
-        nose = _direction(facing + head_turn - np.pi / 2)
+        nose = direction(facing + head_turn - np.pi / 2)
         canvas.ellipse(at + along * 0.012 + nose * 0.055, np.array([0.02, 0.02]), 0.0, self.skin)
         for hand in hands:
             canvas.ellipse(hand, np.array([0.027, 0.027]) * self.size, 0.0, self.skin)
@@ -197,8 +204,8 @@ class Shopper:
         self.pace, self.start = rng.uniform(0.9, 1.5), rng.uniform(-0.25, 0.05)
         self.side = cart.side if action == "take" and cart is not None else rng.choice([-1.0, 1.0])
         self.bag = rng.random() < 0.5
-        self.bag_colour = _shade(rng, 20, 120)
-        self.thing, self.thing_extent = _bright(rng), rng.uniform(0.026, 0.04, 2)
+        self.bag_colour = shade(rng, 20, 120)
+        self.thing, self.thing_extent = bright(rng), rng.uniform(0.026, 0.04, 2)
         self.shelf_spot = np.array(
             [self.home[0] + self.side * rng.uniform(-0.02, 0.16), rng.uniform(0.1, 0.17)]
         )
@@ -209,23 +216,21 @@ class Shopper:
             rng.random() < 0.4
         )  # while looking: a hand goes towards the shelf, takes nothing and returns
 
-    def draw(self, canvas: "Canvas", time: float) -> None:
+    def draw(self, canvas: Canvas, time: float) -> None:
         """Draw the shopper, and the thing wherever it is at `time`."""
         if self.action == "walk_past":
             self._walk(canvas, time)
         else:
             self._stand(canvas, time)
 
-    def _walk(self, canvas: "Canvas", time: float) -> None:
+    def _walk(self, canvas: Canvas, time: float) -> None:
         at = np.array([0.5 + self.direction * (self.start + self.pace * time - 0.5), self.lane])
         facing = self.direction * np.pi / 2 + self.turn
         swing = np.sin(self.phase + 14 * time)
-        hands = [
-            at + _turned(np.array([side * 0.13, side * 0.08 * swing - 0.02]), facing) for side in (-1, 1)
-        ]
+        hands = [at + turned(np.array([side * 0.13, side * 0.08 * swing - 0.02]), facing) for side in (-1, 1)]
         self.body.draw(canvas, at, facing, hands, self.head[0] * time, 0.07 * swing)
 
-    def _stand(self, canvas: "Canvas", time: float) -> None:
+    def _stand(self, canvas: Canvas, time: float) -> None:
         at = self.home + self.sway * np.sin(self.phase + 3 * time)
         facing = self.turn + 0.15 * np.sin(self.phase + 2.5 * time)
         hands = [self._rest(at, facing, side, time) for side in (-1.0, 1.0)]
@@ -247,7 +252,7 @@ class Shopper:
             return self.shelf_spot
         return self.cart_spot if self.action == "take" else None
 
-    def _draw_thing(self, canvas: "Canvas", place: Point | None) -> None:
+    def _draw_thing(self, canvas: Canvas, place: Point | None) -> None:
         if place is not None:
             canvas.box(place - self.thing_extent, place + self.thing_extent, self.thing)
 
@@ -264,10 +269,10 @@ class Shopper:
 
     def _rest(self, at: Point, facing: float, side: float, time: float) -> Point:
         moving = self.fidget[int(side > 0)] * np.sin(self.phase + 5 * time)
-        return at + _turned(np.array([side * 0.13, -0.07]) + moving, facing)
+        return at + turned(np.array([side * 0.13, -0.07]) + moving, facing)
 
     def _pocket(self, at: Point, facing: float) -> Point:
-        return at + _turned(np.array([self.side * 0.13, 0.07]), facing)
+        return at + turned(np.array([self.side * 0.13, 0.07]), facing)
 
 
 class Passer:
@@ -282,41 +287,12 @@ class Passer:
         )
         self.phase = rng.uniform(0, 2 * np.pi)
 
-    def draw(self, canvas: "Canvas", time: float) -> None:
+    def draw(self, canvas: Canvas, time: float) -> None:
         """Draw the walking person."""
         at = np.array([0.5 + self.direction * (self.start + self.pace * time - 0.5), self.lane])
         facing, swing = self.direction * np.pi / 2, np.sin(self.phase + 12 * time)
-        hands = [at + _turned(np.array([side * 0.13, side * 0.07 * swing]), facing) for side in (-1.0, 1.0)]
+        hands = [at + turned(np.array([side * 0.13, side * 0.07 * swing]), facing) for side in (-1.0, 1.0)]
         self.body.draw(canvas, at, facing, hands, 0.0, 0.06 * swing)
-
-
-class Canvas:
-    """A picture that is drawn on in shop coordinates, through a similarity transform."""
-
-    def __init__(self, matrix: NDArray[np.float64], shift: Point) -> None:
-        self.matrix, self.shift = matrix, shift
-        self.image = Image.new("RGB", (SIZE * _OVERSAMPLE, SIZE * _OVERSAMPLE))
-        self.pen = ImageDraw.Draw(self.image)
-        self.scale = SIZE * _OVERSAMPLE * float(np.sqrt(abs(np.linalg.det(matrix))))
-
-    def _pixels(self, points: NDArray[np.float64]) -> list[tuple[float, float]]:
-        return [
-            tuple(point) for point in ((points @ self.matrix.T + self.shift) * SIZE * _OVERSAMPLE).tolist()
-        ]
-
-    def box(self, low: Point, high: Point, colour: Colour) -> None:
-        """Fill the rectangle between two corners."""
-        corners = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
-        self.pen.polygon(self._pixels(corners), fill=colour)
-
-    def ellipse(self, centre: Point, radii: Point, angle: float, colour: Colour) -> None:
-        """Fill an ellipse turned by `angle` radians."""
-        self.pen.polygon(self._pixels(_turned(_CIRCLE * radii, angle) + centre), fill=colour)
-
-    def limb(self, begin: Point, end: Point, thickness: float, colour: Colour) -> None:
-        """Draw a thick line."""
-        line = self._pixels(np.array([begin, end]))
-        self.pen.line(line, fill=colour, width=max(1, round(thickness * self.scale)))
 
 
 class Camera:
@@ -343,7 +319,7 @@ class Camera:
         """One picture of `scene`."""
         canvas = Canvas(self.matrix, self.shift + self.rng.normal(0, self.vibration, 2))
         scene.draw(canvas, time)
-        seen = np.asarray(canvas.image.reduce(_OVERSAMPLE), dtype=np.float32)
+        seen = np.asarray(canvas.image.reduce(OVERSAMPLE), dtype=np.float32)
         gain = self.gain * (1 + self.rng.normal(0, self.flicker))
         seen = seen * (self.light * (self.tint * np.float32(gain))) + np.float32(self.offset)
         seen += self.rng.standard_normal(seen.shape, dtype=np.float32) * np.float32(self.noise)
@@ -355,7 +331,7 @@ def _shelf_items(rng: np.random.Generator) -> Iterator[tuple[Point, Point, Colou
     for row in (0.04, 0.13):
         for x in np.arange(-0.2, 1.2, rng.uniform(0.08, 0.14)):
             if rng.random() < 0.6:
-                yield np.array([x, row]), rng.uniform(0.02, 0.045, 2), _colour(rng)
+                yield np.array([x, row]), rng.uniform(0.02, 0.045, 2), any_colour(rng)
 
 
 def _elbow(shoulder: Point, hand: Point, side: float) -> Point:
@@ -365,34 +341,6 @@ def _elbow(shoulder: Point, hand: Point, side: float) -> Point:
     bend = np.sqrt(max(0.0, _UPPER_ARM**2 - (distance / 2) ** 2))
     outwards = np.array([-reach[1], reach[0]]) / distance * side
     return shoulder + reach / 2 + outwards * bend * 0.5
-
-
-def _direction(angle: float) -> Point:
-    return np.array([np.cos(angle), np.sin(angle)])
-
-
-def _turned(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return points @ np.array([[cosine, sine], [-sine, cosine]])
-
-
-def _colour(rng: np.random.Generator) -> Colour:
-    red, green, blue = (int(value) for value in rng.integers(20, 236, 3))
-    return red, green, blue
-
-
-def _bright(rng: np.random.Generator) -> Colour:
-    low, high = rng.integers(10, 90), rng.integers(190, 256)
-    return tuple(int(value) for value in rng.permutation([low, high, rng.choice([low, high])]))  # type: ignore[return-value]
-
-
-def _shade(rng: np.random.Generator, low: int, high: int) -> Colour:
-    return _scaled((255, 255, 255), rng.uniform(low, high) / 255)
-
-
-def _scaled(colour: Colour, factor: float) -> Colour:
-    red, green, blue = (int(channel * factor) for channel in colour)
-    return red, green, blue
 
 
 def demo_clips(folder: Path, clips_per_class: int) -> list[Clip]:

@@ -2,15 +2,12 @@
 """SlowFast (Feichtenhofer et al. 2019): a slow pathway of many channels, a fast one of few, joined after each stage."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from framegate.quant.base import Network, Residual, clip_mean, feature_quantizer, shortcut, unit
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import FrameGather
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
 
 _STEM_FRAMES, _LATERAL_FRAMES = 5, 5  # in the kernels of the fast stem and of the lateral convolutions
 
@@ -18,7 +15,7 @@ _STEM_FRAMES, _LATERAL_FRAMES = 5, 5  # in the kernels of the fast stem and of t
 class SlowFast(Network, family="slowfast"):
     """Two pathways of bottlenecks; the head sees the means of both."""
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         self.body = Pathways(config)
         self.pool = PathwayMeans(config)
@@ -33,7 +30,7 @@ class Pathways(nn.Module):
     end in one shared quantizer and are concatenated.
     """
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         frames, ratio, stages = config.frames, config.speed_ratio, range(config.stages)
         self.skip = FrameGather(((0, 3, 0),), frames, ratio) if ratio > 1 else nn.Identity()
@@ -61,7 +58,7 @@ class Pathways(nn.Module):
 class PathwayMeans(nn.Module):
     """Means of both pathways over pixels and frames, through one quantizer, side by side: (N, slow + fast)."""
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.slow = clip_mean(config.frames // config.speed_ratio)
         self.fast = clip_mean(config.frames)
@@ -79,7 +76,7 @@ class _Pathway:
     The last quantizer of stem and stage is `shared` with a lateral convolution.
     """
 
-    config: "NetworkConfig"
+    config: NetworkConfig
     frames: int
     ratio: int
     kernels_t: tuple[int, ...]
@@ -118,7 +115,7 @@ class _Pathway:
         return Residual(config, branch, shortcut(config, frames, channels, wide, (1, stride)), uses)
 
 
-def _lateral(config: "NetworkConfig", channels: int) -> nn.Sequential:
+def _lateral(config: NetworkConfig, channels: int) -> nn.Sequential:
     """A time-strided convolution to twice the channels; its ReLU is that of the slow pathway."""
     kernel, stride = (_LATERAL_FRAMES, 1), (config.speed_ratio, 1)
     return unit(config, config.frames, channels, 2 * channels, kernel, stride, act=False)

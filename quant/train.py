@@ -68,9 +68,9 @@ def network_config(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> Netwo
 
 
 def _config_for(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> NetworkConfig:
-    given = dict(recipe.network)
+    given = recipe.network
     if given.get("labels", "single") == "single":
-        config = NetworkConfig(**({"classes": tuple(sorted(set(labels_of(clips, folder))))} | given))
+        config = recipe.network_of(sorted(set(labels_of(clips, folder))))
         require_classes(clips, config.classes, folder)
         return config
     names = sorted({label for clip in clips for label in clip.labels or ()} - {NORMAL, "0"})
@@ -78,7 +78,7 @@ def _config_for(recipe: Recipe, clips: Sequence[Clip], folder: Path) -> NetworkC
         names = [given["positive"]]
     if torn := in_two_classes(clips):
         raise UsageError(f"{folder}: {torn[0]}; remove one of them")
-    config = NetworkConfig(**({"classes": tuple(names)} | given))
+    config = recipe.network_of(names)
     targets = _targets(clips, config)
     for k, name in enumerate(config.classes):
         if targets[:, k].all() or not targets[:, k].any():
@@ -169,14 +169,26 @@ def quantized_network(
 
 
 def claim(run: Path, text: str) -> None:
-    """Make `run` the folder of these options. Raises UsageError when it is that of others."""
+    """Make `run` the folder of these options. Raises UsageError when a network was trained there with others.
+
+    A run that failed before it trained anything does not count: the next try may have other options.
+    """
     file = run / "config.toml"
-    if not file.is_file():
+    if not file.is_file() or (_is_other(file, text) and not _has_trained(run)):
         write_text(file, text)
-    elif file.read_text() != text:
+    elif _is_other(file, text):
         raise UsageError(
             f"{run}: was trained with other options or clips ({file}); choose another folder or delete it"
         )
+
+
+def _is_other(file: Path, text: str) -> bool:
+    return file.read_bytes() != text.encode()
+
+
+def _has_trained(run: Path) -> bool:
+    """Whether there is a network, whole or half trained, in a run or in one of its folds."""
+    return any(next(run.rglob(pattern), None) is not None for pattern in ("*.pt", "*.ckpt", "metrics.json"))
 
 
 def _report(

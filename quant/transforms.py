@@ -18,8 +18,9 @@ from torchvision.transforms.v2 import functional as pictures
 
 Frames = NDArray[np.uint8]  # (N, H, W, 3), RGB
 
-Count = Annotated[int, Field(ge=1)]
-Side = Annotated[int, Field(ge=8)]  # pixels
+Count = Annotated[int, Field(ge=1, le=65_536)]
+SMALLEST_SIDE = 8  # pixels
+Side = Annotated[int, Field(ge=SMALLEST_SIDE, le=4096)]
 Positive = Annotated[float, Field(gt=0)]
 
 _alike = BeforeValidator(lambda value: (value,) * 3 if isinstance(value, int | float) else value)

@@ -2,7 +2,6 @@
 """Pretrained weights: the layers of a Keras or torch file that fit a network's, in the order of the forward pass."""
 
 import json
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
@@ -14,11 +13,12 @@ import numpy as np
 import torch
 from framegate.errors import UsageError
 from framegate.quant.layers import Bias, inverse_power_of_two
-from framegate.quant.networks import CHECKPOINT, Network, NetworkConfig
+from framegate.quant.networks import CHECKPOINT, Network, NetworkConfig, config_of, read_tensors
 from torch import Tensor, nn
 
 _KERAS_EPS, _TORCH_EPS = 1e-3, 1e-5  # of BatchNorm, where the file does not say
 _PICTURE = ("residual", "mobilenet")  # families of picture networks on frames
+_FOREIGN = "neither Keras weights nor a torch checkpoint"
 _REMEDY = "give a Keras .h5 with its weights, or a torch checkpoint that holds a state_dict"
 
 
@@ -212,16 +212,16 @@ def _read(file: Path, config: NetworkConfig) -> _Source:
     try:
         if h5py.is_hdf5(file):
             return _Source(tuple(_keras_layers(file)))
-        content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror or error}); {_REMEDY}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError):
-        raise UsageError(f"{file}: neither Keras weights nor a torch checkpoint; {_REMEDY}") from None
+    except (RuntimeError, EOFError, KeyError, ValueError):
+        raise UsageError(f"{file}: {_FOREIGN}; {_REMEDY}") from None
+    content = read_tensors(file, _FOREIGN, _REMEDY)
     state = _state(content)
     if state is None:
         raise UsageError(f"{file}: holds no tensors by name; {_REMEDY}")
     if content.get("format") == CHECKPOINT:
-        eps = NetworkConfig(**content["network"]).norm_eps
+        eps = config_of(file, content).norm_eps
         return _Source(tuple(_torch_layers(state, eps)), foreign=False)
     transform = config.transform
     return _Source(tuple(_torch_layers(state, _TORCH_EPS)), mean=transform.mean, std=transform.std)

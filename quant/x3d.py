@@ -5,8 +5,6 @@ Two things differ from the paper: Swish is ReLU, which becomes thresholds as any
 and there is no squeeze-and-excitation: its factors depend on the data, which no layer of this hardware can multiply by.
 """
 
-from typing import TYPE_CHECKING
-
 from framegate.quant.base import (
     Network,
     Residual,
@@ -16,11 +14,9 @@ from framegate.quant.base import (
     shortcut,
     unit,
 )
+from framegate.quant.config import NetworkConfig
 from framegate.quant.layers import identity
 from torch import nn
-
-if TYPE_CHECKING:
-    from framegate.quant.config import NetworkConfig
 
 
 class X3d(Network, family="x3d"):
@@ -29,7 +25,7 @@ class X3d(Network, family="x3d"):
     Between the two convolutions of the stem stand a BatchNorm and a signed quantizer.
     """
 
-    def __init__(self, config: "NetworkConfig") -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         frames, channels = config.frames, config.widths[0]
         layers: list[nn.Module] = [
@@ -48,7 +44,7 @@ class X3d(Network, family="x3d"):
         self.add_head(config.last_width)
 
 
-def _block(config: "NetworkConfig", channels: int, outputs: int, stride: int) -> Residual:
+def _block(config: NetworkConfig, channels: int, outputs: int, stride: int) -> Residual:
     frames, inner = config.frames, int(outputs * config.expansion)
     branch = nn.Sequential(
         unit(config, frames, channels, inner),

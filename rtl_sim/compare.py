@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exact comparison on integers; a difference is named by kernel, clip, frame, pixel and channel."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from framegate.hls.stream import Stream, from_beats
+from framegate.hls.dataflow import PIXELS, Dataflow
+from framegate.hls.emit import Net, nets
+from framegate.hls.stream import Stream, from_beats, to_beats
+from framegate.rtl_sim import reference
+from framegate.rtl_sim.simulator import Recording
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,39 @@ def compare_words(name: str, expected: np.ndarray, words: list[int], stream: Str
     found = [compare(name, expected, repeat) for repeat in sent]
     first = next((difference.first for difference in found if difference.first), None)
     return Difference(size, sum(difference.mismatches for difference in found), first)
+
+
+def differences(
+    dataflow: Dataflow, pixels: np.ndarray, streams: Mapping[str, Recording]
+) -> Iterator[Difference]:
+    """Compare every recorded stream with the integer reference on `pixels` (clips, T, H, W, C), kernel by kernel."""
+    by_producer: dict[str, list[Net]] = {}
+    for net in nets(dataflow):
+        if net.name in streams:
+            by_producer.setdefault(net.producer, []).append(net)
+    for name, values in [(PIXELS, pixels), *reference.outputs(dataflow, pixels)]:
+        for net in by_producer.get(name, []):
+            yield compare_words(net.name, values, streams[net.name].words, net.stream)
+
+
+def differences_of_a_part(
+    dataflow: Dataflow, pixels: np.ndarray, streams: Mapping[str, Recording]
+) -> Iterator[Difference]:
+    """As `differences`, of streams that were cut off: what passed must be how the expected beats begin."""
+    produced = dict([(PIXELS, pixels), *reference.outputs(dataflow, pixels)])
+    for net in nets(dataflow):
+        if net.name in streams:
+            passed, values = streams[net.name].words, produced[net.producer]
+            whole = [*passed, *to_beats(values, net.stream)[len(passed) :]]
+            found = compare_words(net.name, values, whole, net.stream)
+            yield replace(found, values=len(passed) * net.stream.lanes)
+
+
+def total(found: Iterable[Difference]) -> Difference:
+    """All of them as one; the first that differs is the one that is named."""
+    found = list(found)
+    return Difference(
+        sum(difference.values for difference in found),
+        sum(difference.mismatches for difference in found),
+        next((difference.first for difference in found if difference.first), None),
+    )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ladder: float, Brevitas, QONNX, FINN's hardware graph, integer reference, RTL; exact, top to bottom."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from framegate.errors import FramegateError, UsageError
-from framegate.files import read_json, write_json
-from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL
+from framegate.files import read_as, write_json
+from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL, edits
 from framegate.hls.dataflow import Dataflow, load_dataflow
 from framegate.hls.graphs import EXACT, metadata, run, run_qonnx
 from framegate.hls.kernels import Decide
@@ -22,26 +23,30 @@ from framegate.quant.networks import Network, NetworkConfig, load, logits
 from framegate.quant.threshold import Choice
 from framegate.quant.transforms import TransformConfig
 from framegate.rtl_sim import reference
+from framegate.rtl_sim.compare import Difference
+from framegate.rtl_sim.images import compare_images
 from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.stalls import Stalled
 from framegate.rtl_sim.verify import Verdict, verify
 
 CHECKPOINT, FLOAT, VERDICT, SIMULATION = "checkpoint.pt", "float.pt", "verdict.json", "sim"
 
 
-FREE_SCALES = "steps of free scales"
+INTEGERS, PREDICTIONS, FREE_SCALES, YARDSTICK = "integers", "predictions", "steps of free scales", "yardstick"
+IMAGES, STALLED = "images", "rtl stalled"  # rungs beside that of the RTL
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One level of truth beside the integer reference."""
+    """One level of truth beside the integer reference, or that itself: the YARDSTICK, compared with nothing."""
 
     rung: str
     clips: int
     values: int
-    mismatches: int
+    mismatches: int | None  # None of the yardstick
     first_mismatch: str | None
-    # Integers, the one thing that must be equal; predictions of the float network, which has none; FREE_SCALES.
-    compares: str = "integers"
+    # INTEGERS, the one thing that must be equal; PREDICTIONS of the float network, which has none; FREE_SCALES.
+    compares: str = INTEGERS
     alarms: int = 0  # compared beside the values: of the rungs above, from logits; below they are values
     alarm_mismatches: int = 0
 
@@ -63,6 +68,10 @@ class Judgement:
     metrics: dict[str, Any] | None
     confusion: dict[str, Any] | None
     thresholds: dict[str, float] = field(default_factory=dict)  # of the alarms, by class: logits
+    edits: list[str] = field(
+        default_factory=list
+    )  # what was simulated but is not as `framegate compile` wrote it
+    stalled: dict[str, Any] | None = None  # the pass with stalls: see stalls.Stalled
 
     def problem(self) -> str | None:
         """The first value or cycle that is not as it should be, in one sentence; None when all are."""
@@ -81,8 +90,7 @@ class Judgement:
 
 def read_judgement(build: Path) -> Judgement:
     """verdict.json. Raises UsageError when `build` was not simulated."""
-    plain = read_json(build / VERDICT, "run `framegate simulate` first")
-    return Judgement(**{**plain, "ladder": [Rung(**rung) for rung in plain["ladder"]]})
+    return read_as(Judgement, build / VERDICT, "run `framegate simulate` first")
 
 
 def judge(
@@ -93,9 +101,12 @@ def judge(
     noise: int = 0,
     simulator: Simulator = "verilator",
     probe: bool = False,
+    seed: int | None = None,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Judgement:
     """Climb down the ladder on `clips`, write verdict.json, return what it says.
+
+    `seed`: of the stalls and the cut in the RTL's second pass; None for a new one, which the judgement tells.
 
     The slow rungs (QONNX, FINN, RTL) take `hardware_clips` of them (all: None), spread over the classes, and
     `noise` clips of random pixels. Raises UsageError for clips that cannot be read or a build without a design.
@@ -122,8 +133,11 @@ def judge(
             values = values[:, -1]
         free = name == "qonnx" and not _exact(build)
         rungs.append((_on_steps if free else _on_integers)(name, values, wanted, dataflow))
-    rungs.append(Rung("reference", len(chosen), wanted.size, 0, None))
-    progress(f"rtl: {len(chosen)} clips in {simulator}")
+    rungs.append(Rung("reference", len(chosen), wanted.size, None, None, compares=YARDSTICK))
+    images = compare_images(dataflow, build / RTL)
+    rungs.append(_of_hardware(IMAGES, 0, images))
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    progress(f"rtl: {len(chosen)} clips in {simulator}, then some that stall, seed {seed}")
     verdict = verify(
         dataflow,
         build / RTL,
@@ -131,11 +145,21 @@ def judge(
         build / SIMULATION / simulator,
         simulator=simulator,
         probe=probe,
+        seed=seed,
     )
-    rungs.append(Rung("rtl", len(chosen), verdict.values, verdict.mismatches, verdict.first_mismatch))
-    judgement = _judgement(dataflow, rungs, verdict, clips, expected[: len(real)])
+    assert verdict.stalled is not None
+    rungs += [
+        _of_hardware(STALLED, verdict.stalled.clips, verdict.stalled),
+        _of_hardware("rtl", len(chosen), verdict),
+    ]
+    judgement = _judgement(build, dataflow, rungs, verdict, clips, expected[: len(real)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
+
+
+def _of_hardware(name: str, clips: int, found: Difference | Stalled | Verdict) -> Rung:
+    first = found.first if isinstance(found, Difference) else found.first_mismatch
+    return Rung(name, clips, found.values, found.mismatches, first)
 
 
 def _transform(dataflow: Dataflow) -> TransformConfig:
@@ -196,7 +220,7 @@ def _on_predictions(values: np.ndarray, expected: np.ndarray, dataflow: Dataflow
         differs = values.argmax(axis=1) != expected.argmax(axis=1)
     wrong = np.flatnonzero(differs)
     first = f"float: clip {wrong[0]} has another class" if len(wrong) else None
-    plain = Rung("float", len(values), len(values), len(wrong), first, compares="predictions")
+    plain = Rung("float", len(values), len(values), len(wrong), first, compares=PREDICTIONS)
     return _with_alarms(plain, values, expected, dataflow)
 
 
@@ -224,9 +248,14 @@ def _decide(dataflow: Dataflow) -> Decide:
 
 
 def _judgement(
-    dataflow: Dataflow, rungs: list[Rung], verdict: Verdict, clips: Sequence[Clip], integers: np.ndarray
+    build: Path,
+    dataflow: Dataflow,
+    rungs: list[Rung],
+    verdict: Verdict,
+    clips: Sequence[Clip],
+    integers: np.ndarray,
 ) -> Judgement:
-    exact = [rung for rung in rungs if rung.compares == "integers"]
+    exact = [rung for rung in rungs if rung.compares == INTEGERS]
     # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only.
     first = next((rung.first_mismatch for rung in reversed(exact) if rung.first_mismatch), None)
     scaled = integers * dataflow.logit_scale
@@ -256,6 +285,8 @@ def _judgement(
         metrics=metrics,
         confusion={"classes": list(dataflow.classes), "matrix": confusion} if confusion else None,
         thresholds=dataflow.thresholds,
+        edits=edits(build),
+        stalled=asdict(verdict.stalled) if verdict.stalled else None,
     )
 
 

@@ -155,13 +155,18 @@ def _floats(window: Window, product: MatVec | Depthwise, images: Tensor) -> Tens
 
 
 def _fits_bytes(window: Window, product: MatVec | Depthwise) -> bool:
-    """Whether a processor's multiplications of bytes are exact: unsigned by signed ones, two of them in 16 bits."""
+    """Whether a processor's multiplications of bytes are exact: unsigned values by signed weights, a byte each, the sum
+    of two products in 16 bits.
+    """
+    low, high = int(product.weights.min()), int(product.weights.max())
     return (
         isinstance(product, MatVec)
         and hasattr(torch.ops.onednn, "qconv2d_pointwise")
         and not window.input.signed
         and window.input.high < 1 << 8
-        and 2 * window.input.high * int(np.abs(product.weights).max()) < 1 << 15
+        and low >= -(1 << 7)
+        and high < 1 << 7
+        and 2 * window.input.high * max(-low, high) < 1 << 15
         and product.exact_type is np.float32
     )
 

@@ -4,17 +4,21 @@
 import base64
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from framegate.errors import UsageError
-from framegate.files import read_json, write_text
+from framegate.files import read_as, write_text
+from framegate.hls.compiler import LATENCY, edits, edits_in_words
+from framegate.hls.flows.flow import FlowReport
+from framegate.hls.schedule import read_times
 from framegate.quant import evaluation
 from framegate.quant.clips import decode, spread
 from framegate.quant.datasets import NORMAL
 from framegate.quant.threshold import Choice
+from framegate.rtl_sim.ladder import INTEGERS, VERDICT, read_judgement
 from jinja2 import Environment, StrictUndefined, Template
 from PIL import Image
 
@@ -32,18 +36,20 @@ def render_report(build: Path, evaluated: Path | None = None) -> Path:
     was made with the build's checkpoint. What was not run is said on the page, with the command that runs it.
     Raises UsageError when latency.json is missing or a file is not readable.
     """
-    latency = read_json(build / "latency.json", "run `framegate compile` first")
-    verdict = _optional(build / "verdict.json")
-    flows = [read_json(path, "run `framegate bitstream` again") for path in _flow_reports(build)]
+    latency = asdict(read_times(build / LATENCY))
+    verdict = asdict(read_judgement(build)) if (build / VERDICT).exists() else {}
+    flows = [_flow(path) for path in _flow_reports(build)]
     clips = verdict.get("clips", [])
     html = _template().render(
         model=verdict.get("model", build.resolve().name),
+        warnings=_warnings(build, verdict),
         cards=[_exactness(verdict), _latency(verdict, latency), *_closure(flows)],
         clips=[
             _strip(clips[index], verdict) for index in spread([clip["label"] for clip in clips], STRIP_CLIPS)
         ],
         clips_left_out=max(0, len(clips) - STRIP_CLIPS),
         ladder=verdict.get("ladder", []),
+        stalled=verdict.get("stalled"),
         latency=latency,
         pipeline=_pipeline(latency["kernels"], latency["clock_mhz"]),
         flows=[{**flow, "bars": _utilization(flow)} for flow in flows],
@@ -53,6 +59,14 @@ def render_report(build: Path, evaluated: Path | None = None) -> Path:
         metrics={key: value for key, value in (verdict.get("metrics") or {}).items() if _is_number(value)},
     )
     return write_text(build / "report.html", html)
+
+
+def _warnings(build: Path, verdict: Json) -> list[str]:
+    """What on this page is not of the design that was compiled."""
+    found = edits(build)
+    now = [edits_in_words(build, found)] if found else []
+    then = verdict.get("edits", [])
+    return [*now, *([f"simulated when this was not as compiled: {', '.join(then)}"] if then else [])]
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ class Card:
 
 
 def _exactness(verdict: Json) -> Card:
-    rungs = [rung for rung in verdict.get("ladder", []) if rung["rung"] != "float"]
+    rungs = [rung for rung in verdict.get("ladder", []) if rung["compares"] == INTEGERS]
     if not rungs:
         return Card("Values", "open", "not compared", "run framegate simulate")
     values = sum(rung["values"] for rung in rungs)
@@ -261,8 +275,12 @@ def _thresholds(verdict: Json) -> list[Json]:
     ]
 
 
-def _optional(source: Path) -> Json:
-    return read_json(source, "run `framegate simulate` again") if source.exists() else {}
+def _flow(source: Path) -> Json:
+    """A flow's report.json; its path as where the build is now."""
+    flow = asdict(read_as(FlowReport, source, "run `framegate bitstream` again"))
+    if flow["path"] is not None:
+        flow["path"] = str(source.parent.joinpath(*Path(flow["path"]).parts[-2:]))
+    return flow
 
 
 def _flow_reports(build: Path) -> list[Path]:

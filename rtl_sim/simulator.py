@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a module between test sources and sinks under Verilator or Icarus and records what passed each stream, when."""
 
+import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,16 +15,23 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from cocotb_tools.check_results import get_results
-from cocotb_tools.runner import VerilatorControlFile, get_runner
+from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.emit import STREAM_CHECK
+from framegate.hls.stream import check_fit
 from framegate.hls.tools import require_simulator
-from framegate.rtl_sim import fast
+from framegate.rtl_sim import fast, plain_names
 from jinja2 import Environment, StrictUndefined
 
 Simulator = Literal["verilator", "icarus", "fast"]  # fast: Verilator with a clock in C++ instead of cocotb
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
+_HARNESS = Path(str(files("framegate.rtl_sim").joinpath("harness")))
+HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
+RESULTS = "results.xml"  # of cocotb, in the folder of each run
+_SEED = "FRAMEGATE_SEED"  # environment variable
 _PERIOD = 256  # cycles after which a sink's pattern repeats
+_NEVER = (1 << 64) - 1
 
 
 def known(name: str) -> Simulator:
@@ -41,6 +50,7 @@ class Source:
     bits: int
     words: Sequence[int]
     offers: np.ndarray
+    room: int = 0  # words that a later run of the same build may have, if more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +61,30 @@ class Sink:
     bits: int
     beats: int
     accepts: np.ndarray = field(default_factory=lambda: ALWAYS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A pulse on the bench's net `clear`, `delay` cycles after the first input's first `words` words have passed.
+
+    The next word waits for it. From then on sinks count anew; what passes in that very cycle is not recorded.
+    """
+
+    words: int
+    delay: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongStalls:
+    """Every fourth beat of a sink waits until the first input has waited `patience` cycles, or has nothing left.
+
+    The first input goes on, from its last word back to the one behind the cut, clip after clip, until it has waited so
+    long once, or for `most` clips; sinks expect their beats once per clip.
+    """
+
+    patience: int
+    clip: int  # words of the first input
+    most: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +108,16 @@ class Bench:
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     taps: tuple[Tap, ...] = ()
     simulator: Simulator = "verilator"
+    cut: Cut | None = None
+    long_stalls: LongStalls | None = None
 
     def build(self) -> None:
         """Compile. Raises UsageError for a missing tool, FramegateError if the module does not compile."""
         self.work.mkdir(parents=True, exist_ok=True)
-        (self.work / "bench.sv").write_text(self._render())
+        (self.work / "bench.sv").write_text(self.render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
-        harness = [_harness() / name for name in ("source.sv", "sink.sv", "probe.sv")]
-        sources: list[Any] = [*harness, *sorted(self.rtl.glob("*.sv")), self.work / "bench.sv"]
+        modules = {path.name: path for path in (*HARNESS, STREAM_CHECK, *sorted(self.rtl.glob("*.sv")))}
+        sources: list[Any] = [*modules.values(), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (
             _tools(self.simulator),
@@ -94,7 +130,7 @@ class Bench:
             if self.simulator == "verilator":
                 sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
                 arguments = ["--no-public-flat-rw", "--timing", "-CFLAGS", "-std=c++20", *fast.VERILATOR]
-            get_runner(self.simulator).build(
+            _RUNNERS[self.simulator]().build(
                 sources=sources,
                 hdl_toplevel="bench",
                 build_args=arguments,
@@ -110,49 +146,102 @@ class Bench:
         `linger`: cycles that it goes on when every sink has what it expects. Raises FramegateError when beats are
         missing after `limit` cycles or a check inside the bench fails.
         """
+        return self.run_each((self,), limit, linger)[0]
+
+    def run_each(self, runs: Sequence["Bench"], limit: int, linger: int = 64) -> list[dict[str, "Recording"]]:
+        """As `run` for each of `runs`: this bench with other words, offers or accepts, as many of them.
+
+        Each starts from nothing, but the simulator and cocotb start once for all.
+        """
+        folders = [self.work, *(self.work / f"run{number}" for number in range(1, len(runs)))]
+        for bench, folder in zip(runs, folders, strict=True):
+            bench._fill(folder)
+        seed = _seed()
+        # Verilator knows no x: registers and words that are not there start at random; FRAMEGATE_SEED repeats a run.
+        (self.work / "seed.txt").write_text(f"{seed}\n")
+        with _tools(self.simulator):
+            if self.simulator == "fast":
+                self._run_program(folders, limit, linger, seed)
+            else:
+                self._run_cocotb(folders, limit, linger, seed)
+        return [bench._recordings(folder) for bench, folder in zip(runs, folders, strict=True)]
+
+    def _fill(self, folder: Path) -> None:
+        """Write what one run reads."""
+        folder.mkdir(exist_ok=True)
+        for left in folder.glob("*.hex"):  # an image of an earlier run would hide that it is gone from `rtl`
+            left.unlink()
         for image in self.rtl.glob("*.hex"):
-            shutil.copyfile(image, self.work / image.name)
+            shutil.copyfile(image, folder / image.name)
         for source in self.inputs:
-            _write_hex(self.work / f"{source.name}_words.hex", source.words)
-            _write_hex(self.work / f"{source.name}_offers.hex", source.offers.tolist())
+            check_fit(source.name, source.words, source.bits)
+            _write_hex(folder / f"{source.name}_words.hex", source.words)
+            _write_hex(folder / f"{source.name}_offers.hex", source.offers.tolist())
         for sink in self.outputs:
             _write_hex(
-                self.work / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist()
+                folder / f"{sink.name}_accepts.hex", np.resize(sink.accepts, _PERIOD).astype(int).tolist()
             )
-        log, results = self.work / "run.log", self.work / "results.xml"
-        results.unlink(missing_ok=True)
-        with _tools(self.simulator), _named_failure(log, f"{self.module} stopped in {self.simulator}"):
-            if self.simulator == "fast":
-                fast.run(self.work / self.simulator, self.work, limit, linger, log)
-                return self._recordings()
-            get_runner(self.simulator).test(
+        _write_hex(folder / "plan.hex", self._plan())
+
+    def _run_program(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
+        for folder in folders:
+            log = folder / "run.log"
+            with _named_failure(log, f"{self.module} stopped in {self.simulator}"):
+                fast.run(self.work / self.simulator, folder, limit, linger, log, seed)
+
+    def _run_cocotb(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
+        """One start: drive.py makes a process for each folder, of which the runner sees only the first."""
+        for folder in folders:
+            (folder / RESULTS).unlink(missing_ok=True)
+        first, *others = (str(folder.resolve()) for folder in folders)
+        with suppress(SystemExit, RuntimeError):  # a run that fails leaves no results, or says so in them
+            _RUNNERS[self.simulator]().test(
                 test_module="framegate.rtl_sim.drive",
                 hdl_toplevel="bench",
                 hdl_toplevel_lang="verilog",
                 build_dir=self.work / self.simulator,
-                test_dir=self.work,
-                results_xml=str(results.resolve()),  # the runner works in `work`
-                extra_env={"FRAMEGATE_CYCLE_LIMIT": str(limit), "FRAMEGATE_CYCLE_LINGER": str(linger)},
+                test_dir=first,
+                plusargs=[] if self.simulator == "icarus" else fast.random_start(seed),
+                results_xml=str(Path(first, RESULTS)),  # the runner works in `first`
+                extra_env={
+                    "FRAMEGATE_CYCLE_LIMIT": str(limit),
+                    "FRAMEGATE_CYCLE_LINGER": str(linger),
+                    "FRAMEGATE_OTHER_RUNS": json.dumps(others),
+                    "COCOTB_REWRITE_ASSERTION_FILES": "",  # else pytest loads its plugins in every simulation
+                },
                 timescale=("1ns", "1ns") if self.simulator == "icarus" else None,
-                log_file=log,
+                log_file=folders[0] / "run.log",
             )
-        if not results.is_file() or get_results(results)[1]:
-            raise FramegateError(f"{self.module} in {self.simulator}: {_reason(log)} (log: {log})")
-        return self._recordings()
+        for folder in folders:
+            if not _passed(folder / RESULTS):
+                log = folder / "run.log"
+                raise FramegateError(
+                    f"{self.module} stopped in {self.simulator}: {_reason(log)} (log: {log})"
+                )
 
-    def _recordings(self) -> dict[str, "Recording"]:
-        return {port.name: _recording(self.work / f"{port.name}.txt") for port in self._recorded()}
+    def _plan(self) -> list[int]:
+        """What bench.sv reads from plan.hex."""
+        cut = self.cut or Cut(words=_NEVER)
+        counts = [*(len(source.words) for source in self.inputs), *(sink.beats for sink in self.outputs)]
+        stalls = self.long_stalls or LongStalls(patience=0, clip=0, most=0)
+        return [cut.words, cut.delay, stalls.patience, stalls.clip, stalls.most, *counts]
+
+    def _recordings(self, folder: Path) -> dict[str, "Recording"]:
+        return {port.name: _recording(folder / f"{port.name}.txt") for port in self._recorded()}
 
     def _recorded(self) -> Iterator[Source | Sink | Tap]:
         yield from self.inputs
         yield from self.outputs
         yield from self.taps
 
-    def _render(self) -> str:
-        template = (_harness() / "bench.sv.j2").read_text()
+    def render(self) -> str:
+        """The text of module `bench`."""
+        template = (_HARNESS / "bench.sv.j2").read_text()
         inside = {tap.name for tap in self.taps}
         return (
-            Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+            Environment(
+                undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+            )
             .from_string(template)
             .render(
                 module=self.module,
@@ -171,14 +260,39 @@ class Bench:
 
 @dataclass(frozen=True)
 class Recording:
-    """Beats that passed a stream: the cycle of each and its word."""
+    """Beats that passed a stream: the cycle of each and its word (-1 if a bit of it was undefined)."""
 
     cycles: np.ndarray
     words: list[int]
+    waited: int = 0  # cycles that a beat waited at most
 
 
-def _harness() -> Path:
-    return Path(str(files("framegate.rtl_sim").joinpath("harness")))
+class _OwnTools(Runner):
+    """cocotb's runner, with its commands run where all tools are."""
+
+    def _execute_cmds(self, cmds: Sequence[Sequence[str]], cwd: Any, stdout: Any = None) -> None:
+        for command in cmds:
+            if status := plain_names.run(command, Path(cwd), self.env, Path(stdout.name)):
+                raise RuntimeError(f"{command[0]} ended with {status}")
+
+
+class _Verilator(_OwnTools, Verilator):
+    """Verilator with cocotb."""
+
+
+class _Icarus(_OwnTools, Icarus):
+    """Icarus with cocotb."""
+
+
+_RUNNERS: Mapping[str, type[Runner]] = {"verilator": _Verilator, "icarus": _Icarus}
+
+
+def _seed() -> int:
+    """Of the state that Verilator's programs start from: what the environment says, else a new one."""
+    given = os.environ.get(_SEED)
+    if given is not None and not given.isdecimal():
+        raise UsageError(f"{_SEED}={given}: a whole number is wanted, as in seed.txt beside a run")
+    return int(given) if given is not None else 1 + secrets.randbelow(2**31 - 2)
 
 
 def _write_hex(target: Path, words: Iterable[int]) -> None:
@@ -187,8 +301,15 @@ def _write_hex(target: Path, words: Iterable[int]) -> None:
 
 def _recording(source: Path) -> Recording:
     lines = [line.split() for line in source.read_text().splitlines()]
-    cycles = np.array([int(cycle) for cycle, _ in lines], dtype=np.int64)
-    return Recording(cycles, [int(word, 16) if "x" not in word else -1 for _, word in lines])
+    beats = [(int(cycle), _word(word)) for cycle, word in lines if cycle != "waited"]
+    waited = next((int(cycles) for kind, cycles in lines if kind == "waited"), 0)
+    cycles = np.array([cycle for cycle, _ in beats], dtype=np.int64)
+    return Recording(cycles, [word for _, word in beats], waited)
+
+
+def _word(digits: str) -> int:
+    """A word as $fwrite printed it, or -1: a digit is x or z where all its bits are, X or Z where some of them are."""
+    return -1 if set(digits.lower()) & {"x", "z"} else int(digits, 16)
 
 
 @contextmanager
@@ -205,11 +326,19 @@ def _tools(simulator: Simulator) -> Iterator[None]:
 
 @contextmanager
 def _named_failure(log: Path, what: str) -> Iterator[None]:
-    """Turn the runner's ways of failing into one line; a stopped run is told apart by its missing results."""
+    """Turn the tools' ways of failing into one line."""
     try:
         yield
     except (SystemExit, RuntimeError) as error:
         raise FramegateError(f"{what}: {_reason(log)} (log: {log})") from error
+
+
+def _passed(results: Path) -> bool:
+    """Whether cocotb wrote `results`, and in them that nothing failed."""
+    try:
+        return not get_results(results)[1]
+    except (OSError, RuntimeError):
+        return False
 
 
 def _reason(log: Path) -> str:
@@ -218,7 +347,7 @@ def _reason(log: Path) -> str:
     for pattern in (
         r"^.*(stream \S+: beat .*)$",
         r"^.*(beats are missing after \d+ cycles)",
-        r"^.*((?:%Error|FATAL|error:).*)$",
+        r"^.*((?:%Fatal|%Error|FATAL|error:).*)$",
     ):
         if found := re.search(pattern, text, flags=re.MULTILINE):
             return found.group(1).strip()

@@ -2,20 +2,19 @@
 """The emitted top against the integer reference (values) and the schedule (cycles), clips back to back."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from framegate.errors import UsageError
 from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.emit import TOP, Net, load_beats, net_name, nets
+from framegate.hls.emit import TOP, load_beats, net_name, nets
 from framegate.hls.kernels import LOAD_BITS
 from framegate.hls.schedule import Passage, latencies, passages_of
 from framegate.hls.stream import from_beats, to_beats
-from framegate.rtl_sim import reference
-from framegate.rtl_sim.compare import Difference, compare_words
+from framegate.rtl_sim.compare import differences, total
 from framegate.rtl_sim.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
+from framegate.rtl_sim.stalls import Stalled, Stalls
 
 _LOADED = 4  # cycles from the last word that fills a memory to the first pixel
 _SPARE = 10_000  # cycles beyond the predicted end before a run counts as stuck
@@ -36,11 +35,12 @@ class Verdict:
     simulator: Simulator
     cycles: int
     seconds: float  # of simulation, without the build
+    stalled: Stalled | None = None  # of the pass with stalls, if there was one
 
     @property
     def bit_exact(self) -> bool:
-        """No value differs."""
-        return self.mismatches == 0
+        """No value differs, with stalls or without."""
+        return self.mismatches == 0 and (self.stalled is None or self.stalled.mismatches == 0)
 
     @property
     def on_time(self) -> bool:
@@ -68,14 +68,14 @@ def verify(
     probe: bool = False,
     offers: np.ndarray | None = None,
     accepts: np.ndarray = ALWAYS,
-    clear: str = "1'b0",
+    seed: int | None = None,
 ) -> Verdict:
     """Simulate the top in `rtl` on pixels (clips, T, H, W, 3) 0 … 255; compare results, or with `probe` all streams.
 
     `offers` (the cycle from which each pixel is offered) and `accepts` (the sink's pattern) make pauses: values
     must stay. Cycles are predicted for a source that is slower but even, not for bursts and a sink that stalls.
-    `clear` drives the pin of that name: an expression of the bench's `cycle`. Raises UsageError for clips of another
-    shape or a missing tool, FramegateError when the simulation stops early.
+    `seed`: of a second pass with stalls and a clip that `clear` cuts; None for none. Raises UsageError for clips of
+    another shape or a missing tool, FramegateError when the first pass stops early.
     """
     if not len(pixels) or pixels.shape[1:] != dataflow.pixels.shape:
         raise UsageError(
@@ -88,9 +88,16 @@ def verify(
     if load:  # no pixel passes before that has
         offers = offers + len(load) + _LOADED
     passages = passages_of(dataflow, len(pixels), offers)
-    result = nets(dataflow)[-1]
-    taps = nets(dataflow)[:-1] if probe else []
-    bench = _bench(dataflow, rtl, pixels, work, simulator, taps, offers, accepts, clear, load)
+    latency = int(latencies(passages, dataflow)[0])
+    stalls = None
+    if seed is not None:
+        stalls = Stalls(dataflow=dataflow, clips=pixels, latency=latency, load=len(load), seed=seed)
+    bench = _bench(dataflow, rtl, pixels, work, simulator, offers, accepts, load)
+    bench = replace(
+        bench,
+        taps=tuple(Tap(name=net.name, bits=net.bits) for net in nets(dataflow)[:-1]) if probe else (),
+        inputs=(replace(bench.inputs[0], room=len(stalls.words) if stalls else 0), *bench.inputs[1:]),
+    )
     bench.build()
     started = time.perf_counter()
     end = int(passages[dataflow.result].taken[-1])
@@ -98,15 +105,29 @@ def verify(
     linger = max(int(passage.taken[-1]) for passage in passages.values()) - end + 64
     recorded = bench.run(limit=end + int(offers[-1]) + _SPARE, linger=linger)
     seconds = time.perf_counter() - started
+    verdict = _verdict(dataflow, pixels, passages, recorded, simulator, seconds)
+    return replace(verdict, stalled=stalls.run(bench, linger, recorded)) if stalls else verdict
+
+
+def _verdict(
+    dataflow: Dataflow,
+    pixels: np.ndarray,
+    passages: dict[Link, Passage],
+    recorded: dict[str, Recording],
+    simulator: Simulator,
+    seconds: float,
+) -> Verdict:
+    """Of the pass without stalls."""
+    result = nets(dataflow)[-1]
     streams = {**recorded, result.name: recorded["m_axis"]}
-    differences = list(_differences(dataflow, pixels, streams))
+    found = total(differences(dataflow, pixels, streams))
     words = from_beats(recorded["m_axis"].words, result.stream)
     firsts = recorded["s_axis"].cycles[:: dataflow.pixels.beats]
     return Verdict(
         clips=len(pixels),
-        values=sum(difference.values for difference in differences),
-        mismatches=sum(difference.mismatches for difference in differences),
-        first_mismatch=next((difference.first for difference in differences if difference.first), None),
+        values=found.values,
+        mismatches=found.mismatches,
+        first_mismatch=found.first,
         predicted=int(latencies(passages, dataflow)[0]),
         measured=tuple((recorded["m_axis"].cycles - firsts).tolist()),
         late=_first_late(dataflow, passages, streams),
@@ -123,14 +144,12 @@ def _bench(
     pixels: np.ndarray,
     work: Path,
     simulator: Simulator,
-    taps: list[Net],
     offers: np.ndarray,
     accepts: np.ndarray,
-    clear: str,
     load: list[int],
 ) -> Bench:
     result = nets(dataflow)[-1]
-    words = to_beats(pixels, dataflow.pixels)
+    words = to_beats(pixels, dataflow.pixels, PIXELS)
     sources = [Source(name="s_axis", bits=dataflow.pixels.beat_bits, words=words, offers=offers)]
     if load:
         at_once = np.zeros(len(load), dtype=np.int64)
@@ -144,26 +163,12 @@ def _bench(
             for port in (*(source.name for source in sources), "m_axis")
             for pin in ("valid", "ready", "data")
         }
-        | {"clear": clear},
+        | {"clear": "clear"},
         inputs=tuple(sources),
         outputs=(sink,),
-        taps=tuple(Tap(name=net.name, bits=net.bits) for net in taps),
         work=work,
         simulator=simulator,
     )
-
-
-def _differences(
-    dataflow: Dataflow, pixels: np.ndarray, streams: dict[str, Recording]
-) -> Iterator[Difference]:
-    """Per recorded stream, in the order of the kernels."""
-    by_producer: dict[str, list[Net]] = {}
-    for net in nets(dataflow):
-        if net.name in streams:
-            by_producer.setdefault(net.producer, []).append(net)
-    for name, values in [(PIXELS, pixels), *reference.outputs(dataflow, pixels)]:
-        for net in by_producer.get(name, []):
-            yield compare_words(net.name, values, streams[net.name].words, net.stream)
 
 
 def _first_late(

@@ -1,10 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which simulators there are, and whether golden files are rewritten."""
+"""Which simulators there are, which examples properties are tried on, and whether golden files are rewritten."""
 
+import os
+import secrets
 import shutil
 
 import pytest
 from framegate.rtl_sim.simulator import Simulator
+from hypothesis import HealthCheck, settings
+
+# Properties of RTL are tried on the same examples in every run. Slow tests try them on new ones as well: those of the
+# seed that pytest prints first, to be given again by --hypothesis-seed.
+FIXED_SEED = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+NEW_SEEDS = settings(FIXED_SEED, derandomize=False)
+
+
+@pytest.hookimpl(tryfirst=True)  # before hypothesis reads its seed
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose a seed; where CI is set, fail without Icarus, as kernels would pass unsimulated."""
+    if os.environ.get("CI") and shutil.which("iverilog") is None:
+        raise pytest.UsageError(
+            "CI is set and iverilog is not on PATH: the tests of the RTL would be skipped; "
+            "install Icarus Verilog (apt-get install iverilog) or unset CI"
+        )
+    if config.getoption("--hypothesis-seed", None) is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(1 << 31))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """The seed of what is drawn anew."""
+    return f"properties on new examples: --hypothesis-seed={config.getoption('--hypothesis-seed', None)}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,7 +12,7 @@ from framegate.errors import UsageError
 from framegate.hls.graphs import LOGIT_SCALE, metadata, run, run_qonnx
 from framegate.hls.integerize import integerize
 from framegate.hls.lower import LOWERING, clean
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 
 FRAMES, SIZE, WIDTH = 2, 6, 8
@@ -45,11 +45,20 @@ class Draft:
         self.nodes.append(node)
         return node.output[0]
 
-    def quant(self, x: str, scale: Any, bits: float, signed: int, zero: float = 0.0, narrow: int = 0) -> str:
+    def quant(
+        self,
+        x: str,
+        scale: Any,
+        bits: float,
+        signed: int,
+        zero: float = 0.0,
+        narrow: int = 0,
+        rounding: str = "ROUND",
+    ) -> str:
         values = (np.float32(scale), np.float32(zero), np.float32(bits))
         inputs = [x, *(self.constant(value) for value in values)]
         return self.node(
-            "Quant", *inputs, domain=GENERAL, signed=signed, narrow=narrow, rounding_mode="ROUND"
+            "Quant", *inputs, domain=GENERAL, signed=signed, narrow=narrow, rounding_mode=rounding
         )
 
     def weights(self, *shape: int, bits: int = 4, scale: Any = 0.25) -> str:
@@ -100,12 +109,16 @@ class Draft:
         return self.node("Mul", x, self.constant(np.float32(0.5)))
 
     def model(self, output: str) -> ModelWrapper:
+        return clean(ModelWrapper(self.proto(output)))
+
+    def proto(self, output: str) -> ModelProto:
+        """The file as an exporter could write it: without the shapes of the tensors between the layers."""
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [self.frames, 3, self.size, self.size])
         y = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
         constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
         graph = helper.make_graph(self.nodes, "draft", [x], [y], initializer=constants)
         opsets = [helper.make_opsetid(name, version) for name, version in (("", 20), (GENERAL, 2), (OURS, 1))]
-        return clean(ModelWrapper(helper.make_model(graph, opset_imports=opsets)))
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
     def refusal(self, output: str) -> str:
         """What integerize says about it."""

@@ -11,17 +11,16 @@ from typing import Any
 
 from framegate.errors import FramegateError, UsageError
 from framegate.files import read_json, write_json
+from framegate.hls.emit import hash_of
 from framegate.hls.flows import ecp5_block_ram
 from framegate.hls.flows.flow import (
     COUNTS,
     DESIGN,
     MANY_READERS,
-    MULTIPLIERS,
     Flow,
     FlowReport,
     Progress,
     Step,
-    digest,
     last_error,
     own_multiplier,
 )
@@ -33,15 +32,14 @@ _RESOURCES = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "bram": "DP16KD", "dsp"
 _SYNTHESIS = "synth_ecp5 -nowidelut"
 _REGISTERS = "".join(
     f' -set REG_{register}_CLK "CLK0"' for register in ("INPUTA", "INPUTB", "OUTPUT")
-)  # that ecp5_multiplier.sv counts on
-_RECIPE = (_SYNTHESIS, MANY_READERS, _REGISTERS)
-_RECIPE_FILES = (MULTIPLIERS["ecp5"], Path(ecp5_block_ram.__file__))
+)  # that fg_multiplier_ecp5.sv counts on
 _SMALLER = "compile for fewer frames per second, or with fewer bits or channels"
 
 
 def board_files(target: Target) -> list[Path]:
     """The board's top (first), the modules that it needs and the pins."""
-    names = (f"{target.board}.sv", "serial_link.sv", "uart_rx.sv", "uart_tx.sv", f"{target.board}.lpf")
+    modules = (f"fg_{name}.sv" for name in (target.board, "serial_link", "uart_rx", "uart_tx"))
+    names = (*modules, f"{target.board}.lpf")
     return [Path(__file__).parent / name for name in names]
 
 
@@ -83,7 +81,7 @@ def count(flow: Flow) -> Step:
     """Count what the design takes, as nextpnr packs it: its LUTs are more than Yosys', by those that feed carries."""
     yosys, nextpnr = find("yosys"), find("nextpnr-ecp5")
     options = [f"--{flow.target.device}", "--package", flow.target.package, "--pack-only"]
-    key = digest([yosys.version, nextpnr.version, *_RECIPE, *options], [*flow.design, *_RECIPE_FILES])
+    reads: list[Path | str] = [str(yosys), str(nextpnr), *options, *flow.design]
 
     def produce(folder: Path) -> None:
         netlist, log = folder / "netlist.json", flow.out / "packing.log"
@@ -97,7 +95,7 @@ def count(flow: Flow) -> Step:
         (folder / COUNTS).write_text(json.dumps({**counts, "uram": 0}))
         netlist.unlink()  # large
 
-    return flow.step("utilization", "Yosys", key, produce)
+    return flow.step("utilization", "Yosys", reads, produce)
 
 
 def _synthesis(flow: Flow, top: str, netlist: Path) -> list[str]:
@@ -131,10 +129,7 @@ class _BoardFlow(Flow):
         """Synthesis: RTL and board top to a netlist in JSON."""
         yosys = find("yosys")
         board = self._top_sources(".sv")
-        key = digest(
-            [yosys.version, *_RECIPE, f"{self.clock_mhz:g}"],
-            [*self.design, *_RECIPE_FILES, *board],
-        )
+        reads: list[Path | str] = [str(yosys), f"{self.clock_mhz:g}", *self.design, *board]
 
         def produce(folder: Path) -> None:
             top = board[0].stem
@@ -147,7 +142,7 @@ class _BoardFlow(Flow):
             self.yosys(yosys, self.out / "yosys.log", commands)
             ecp5_block_ram.use_output_registers(netlist)
 
-        return self.step("synthesis", "Yosys", key, produce)
+        return self.step("synthesis", "Yosys", reads, produce)
 
     def place_and_route(self, synthesis: Step) -> Step:
         """Place and route: netlist to a configuration, with timing and utilization beside it."""
@@ -157,7 +152,7 @@ class _BoardFlow(Flow):
             f"--{self.target.device} --package {self.target.package} --speed {self.target.speed} "
             f"--seed {self.seed} --timing-allow-fail"
         ).split()
-        key = digest([synthesis.key, nextpnr.version, *options], pins)
+        reads: list[Path | str] = [synthesis.key, str(nextpnr), *options, *pins]
 
         def produce(folder: Path) -> None:
             arguments = [*options]
@@ -174,19 +169,21 @@ class _BoardFlow(Flow):
                     _does_not_fit(self.target, log.read_text()) or last_error("nextpnr", log)
                 )
 
-        return self.step("routing", "nextpnr", key, produce)
+        return self.step("routing", "nextpnr", reads, produce)
 
     def pack(self, routing: Step) -> Step:
-        """Pack the configuration into a compressed bitstream."""
+        """Pack the configuration into a compressed bitstream; its USERCODE begins the hash of the design."""
         ecppack = find("ecppack")
+        design = hash_of((self.rtl / f"{DESIGN}.sv").read_text())
+        usercode = ["--usercode", str(int(design[:8], 16))] if design else []
 
         def produce(folder: Path) -> None:
             config, bit = routing.folder / f"{DESIGN}.config", folder / f"{DESIGN}.bit"
             log = self.out / "ecppack.log"
-            if self.run(ecppack, ["--compress", self.name(config), self.name(bit)], log):
+            if self.run(ecppack, ["--compress", *usercode, self.name(config), self.name(bit)], log):
                 raise FramegateError(last_error("ecppack", log))
 
-        return self.step("bitstream", "ecppack", digest([routing.key, ecppack.version], []), produce)
+        return self.step("bitstream", "ecppack", [routing.key, str(ecppack), *usercode], produce)
 
     def report(self, routing: Step, seconds: dict[str, float]) -> FlowReport:
         """What nextpnr measured."""

@@ -1,24 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the flows share: tools that see a build folder, and steps that are reused while their inputs stay the same."""
 
-import hashlib
-import json
 import os
 import shutil
-import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from framegate.errors import FramegateError, UsageError
-from framegate.files import read_json, whole
+from framegate.files import whole
+from framegate.hls import tools
 from framegate.hls.targets import Target
 from framegate.hls.tools import Tool
+from framegate.steps import Code, Steps
 
 # A family's own multiplier, in the place of the kernels'.
-MULTIPLIERS = {family: Path(__file__).parent / f"{family}_multiplier.sv" for family in ("ecp5", "xilinx")}
+MULTIPLIERS = {family: Path(__file__).parent / f"fg_multiplier_{family}.sv" for family in ("ecp5", "xilinx")}
 Progress = Callable[[str], None]
+CODE = Code(rooms=(Path(__file__).parent,), libraries=("jinja2",))  # what the flows' steps are made by
 
 DESIGN = "framegate"  # the module in rtl/ that is synthesized, or that the board top instantiates
 COUNTS = "counts.json"  # what a step counted, in its folder
@@ -45,7 +44,7 @@ class FlowReport:
 
 @dataclass(frozen=True)
 class Step:
-    """A step that is done: its folder, and a digest of all that went into it."""
+    """A step that is done: its folder, a digest of all that went into it, and how long it took."""
 
     folder: Path
     key: str
@@ -73,22 +72,19 @@ class Flow:
         """The design's sources and memory images."""
         return sorted([*self.rtl.glob("*.sv"), *self.rtl.glob("*.hex")])
 
-    def step(self, name: str, tool: str, key: str, produce: Callable[[Path], None]) -> Step:
-        """Make the folder `out`/`name` by `produce`, whole, unless it was made from the same inputs."""
+    def step(
+        self, name: str, tool: str, reads: Iterable[Path | str], produce: Callable[[Path], None]
+    ) -> Step:
+        """Make the folder `out`/`name` by `produce`, whole, unless it was made from the same: see `Steps.run`."""
         folder = self.out / name
-        record = folder / "step.json"
-        if record.is_file() and (made := read_json(record, f"delete {folder}"))["key"] == key:
-            self.progress(f"{name}: inputs unchanged, reused")
-            return Step(folder, key, made["seconds"])
-        self.progress(f"{name}: {tool} …")
-        started = time.monotonic()
-        with whole(folder) as draft:
-            draft.mkdir(parents=True)
-            produce(draft)
-            seconds = round(time.monotonic() - started, 1)
-            (draft / "step.json").write_text(json.dumps({"key": key, "seconds": seconds}))
-        self.progress(f"{name}: {seconds:.1f} s")
-        return Step(folder, key, seconds)
+
+        def make() -> None:
+            with whole(folder) as draft:
+                draft.mkdir(parents=True)
+                produce(draft)
+
+        done = Steps(self.out, self.progress).run(name, reads, [folder], make, CODE, tool)
+        return Step(folder, done.key, done.seconds)
 
     def elaborate(
         self, others: Iterable[Path] = (), top: str = DESIGN, parameters: Mapping[str, object] | None = None
@@ -116,12 +112,8 @@ class Flow:
 
         Raises FramegateError when something else ended it, as the system does when memory runs out.
         """
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as output:
-            command = [*tool.command, *arguments]
-            status = subprocess.run(
-                command, cwd=self._root(), env=tool.environ(), stdout=output, stderr=output, check=False
-            ).returncode
+        log.unlink(missing_ok=True)
+        status = tools.run([*tool.command, *arguments], self._root(), tool.environ(), log)
         if status < 0:
             raise FramegateError(
                 f"{tool.name}: ended by signal {-status}; is there enough memory? (log: {log})"
@@ -142,16 +134,7 @@ class Flow:
 
 def own_multiplier(family: str, folder: Path) -> Path:
     """A family's multiplier in `folder`, under the name of the file that it replaces."""
-    return Path(shutil.copy(MULTIPLIERS[family], folder / "multiplier.sv"))
-
-
-def digest(words: Iterable[str], files: Iterable[Path]) -> str:
-    """The key of a step: a digest of all that it depends on."""
-    found = hashlib.sha256(json.dumps(list(words)).encode())
-    for path in files:
-        found.update(f"\n{path.name} {path.stat().st_size}\n".encode())
-        found.update(path.read_bytes())
-    return found.hexdigest()
+    return Path(shutil.copy(MULTIPLIERS[family], folder / "fg_multiplier.sv"))
 
 
 def last_error(tool: str, log: Path) -> str:

@@ -16,12 +16,10 @@ from framegate.hls.flows.flow import (
     COUNTS,
     DESIGN,
     MANY_READERS,
-    MULTIPLIERS,
     Flow,
     FlowReport,
     Progress,
     Step,
-    digest,
     last_error,
     own_multiplier,
 )
@@ -68,7 +66,6 @@ _ROWS = {
 def count(flow: Flow) -> Step:
     """Count what the design takes after Yosys: 6-input LUTs, before Vivado would pair the small ones."""
     yosys = find("yosys")
-    key = digest([yosys.version, _SYNTHESIS, *_MEMORIES], [*flow.design, MULTIPLIERS["xilinx"]])
 
     def produce(folder: Path) -> None:
         statistics = folder / "statistics.json"
@@ -83,7 +80,7 @@ def count(flow: Flow) -> Step:
         cells = json.loads(statistics.read_text())["design"]["num_cells_by_type"]
         (folder / COUNTS).write_text(json.dumps(_count(cells)))
 
-    return flow.step("utilization", "Yosys", key, produce)
+    return flow.step("utilization", "Yosys", [str(yosys), *flow.design], produce)
 
 
 def _count(cells: Mapping[str, int]) -> dict[str, int]:
@@ -154,7 +151,7 @@ def _vivado(target: Target, script: Path) -> Tool:
 
 
 def _place_and_route(flow: Flow, vivado: Tool, script: Path) -> Step:
-    key = digest([vivado.version], [*flow.design, script, script.with_name("clock.xdc")])
+    reads: list[Path | str] = [str(vivado), *flow.design, script, script.with_name("clock.xdc")]
 
     def produce(folder: Path) -> None:
         options = ["-mode", "batch", "-nojournal", "-nolog", "-source", flow.name(script)]
@@ -162,7 +159,7 @@ def _place_and_route(flow: Flow, vivado: Tool, script: Path) -> Step:
         if flow.run(vivado, [*options, "-tclargs", flow.name(folder)], log):
             raise FramegateError(last_error("vivado", log))
 
-    return flow.step("routing", "Vivado", key, produce)
+    return flow.step("routing", "Vivado", reads, produce)
 
 
 def _report(flow: Flow, routing: Step, clock_mhz: float) -> FlowReport:

@@ -3,13 +3,13 @@
 
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.stream import Stream, bits_for
+from framegate.hls.stream import Stream, bits_for, check_fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +75,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory image: one word per address, written as hexadecimal to `<kernel>_<suffix><bank>.hex`."""
+    """A memory image: one word per address, written as hexadecimal to `<top>_<kernel>_<suffix><bank>.hex`."""
 
     suffix: str
     words: list[int]
     bits: int
-    bank: int | None = None  # of those that rom.sv keeps
+    bank: int | None = None  # of those that fg_rom.sv keeps
 
 
 @dataclass(frozen=True)
@@ -253,8 +253,9 @@ def beats_per_word(bits: int) -> int:
     return -(-bits // LOAD_BITS)
 
 
-def in_beats(words: list[int], bits: int) -> list[int]:
-    """The words in beats, each from its lowest bits on."""
+def in_beats(words: list[int], bits: int, what: str) -> list[int]:
+    """The words in beats, each from its lowest bits on. Raises FramegateError when a word has more than `bits`."""
+    check_fit(what, words, bits)
     mask = (1 << LOAD_BITS) - 1
     return [word >> LOAD_BITS * beat & mask for word in words for beat in range(beats_per_word(bits))]
 
@@ -278,7 +279,7 @@ class Buffer(Stage):
         return Cost(bram=blocks) if blocks else Cost(lut=self.words * bits // 8)
 
     def _memory_parameters(self) -> dict[str, int | str]:
-        """How ram.sv keeps it."""
+        """How fg_ram.sv keeps it."""
         bits = self.input.beat_bits
         return {"SLICE": bits, "ULTRA": 1} if self.ultra else {"SLICE": ram_slice(self.words, bits)}
 
@@ -306,10 +307,10 @@ MOST_BITS_IN_LUTS = 4  # of a weight
 TERNARY_BITS = 2  # of weights that are -2 … 1: their products need no multiplier
 MULTIPLIER_BITS = 18  # of a multiplier's narrower factor
 PRODUCT_PARTS = (
-    "multiplier",
-    "inferred_multiplier",
-    "lut_product",
-    "adder_tree",
+    "fg_multiplier",
+    "fg_inferred_multiplier",
+    "fg_lut_product",
+    "fg_adder_tree",
 )  # of a kernel that multiplies
 
 
@@ -347,17 +348,23 @@ def each_beat(times: Beats) -> np.ndarray:
     )
 
 
-def pack(values: np.ndarray, bits: int) -> int:
-    """Integers as one word, the first in the low bits, two's complement in `bits` each."""
+def pack(values: np.ndarray, bits: int, what: str, *, signed: bool = False) -> int:
+    """Integers as one word, the first in the low bits, `bits` each, two's complement if `signed`.
+
+    Raises FramegateError naming `what` they are when one does not fit.
+    """
+    numbers = np.asarray(values).reshape(-1).tolist()
+    check_fit(what, numbers, bits, signed)
     word = 0
-    for position, value in enumerate(np.asarray(values).reshape(-1).tolist()):
-        word |= (int(value) & ((1 << bits) - 1)) << (position * bits)
+    for position, value in enumerate(numbers):
+        word |= (value & ((1 << bits) - 1)) << (position * bits)
     return word
 
 
-def packed(values: list[int], bits: int) -> str:
-    """A packed vector of fields of so many bits as a literal, the first in the low bits."""
-    return f"{bits * len(values)}'h{pack(np.array(values), bits):0{bits * len(values) // 4}x}"
+def packed(values: Sequence[int], bits: int, what: str, *, signed: bool = False) -> str:
+    """A packed vector of fields of so many bits as a literal, the first in the low bits; raises as `pack`."""
+    word, width = pack(np.array(values, dtype=object), bits, what, signed=signed), bits * len(values)
+    return f"{width}'h{word:0{-(-width // 4)}x}"
 
 
 _Remembered = dict[tuple[Any, ...], tuple[weakref.ref, Any]]

@@ -45,4 +45,4 @@ class Add(Join):
             "RIGHT_SIGNED": int(self.right.signed),
             "OUT_BITS": self.outputs[0].bits,
         }
-        return Instance("add", parameters)
+        return Instance("fg_add", parameters)

@@ -59,4 +59,4 @@ class Concat(Join):
             "RIGHT_BEATS": self.right.beats_per_pixel,
             "OUT_BITS": self.outputs[0].bits,
         }
-        return Instance("concat", parameters)
+        return Instance("fg_concat", parameters)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
+from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, pack, serial
 from framegate.hls.stream import Stream
 
 
@@ -131,6 +131,6 @@ class Decide(Stage):
         if self.independent:
             parameters["INDEPENDENT"] = 1
         if limits := self._limits():
-            word = sum((limit % (1 << self.SCORE)) << (self.SCORE * k) for k, limit in enumerate(limits))
+            word = pack(np.array(limits), self.SCORE, f"{self.name} thresholds", signed=True)
             parameters["THRESHOLDS"] = f"{self.SCORE * len(limits)}'h{word:x}"
-        return Instance("decide", parameters)
+        return Instance("fg_decide", parameters)

@@ -156,11 +156,11 @@ class Depthwise(Stage):
             "IN_LUTS": int(self.multiply == "lut"),
         }
         words = [
-            pack(step, self.weight_bits)
+            pack(step, self.weight_bits, f"{self.name} weights", signed=True)
             for step in self._blocks().transpose(0, 2, 1).reshape(-1, self.multipliers)
         ]
         return Instance(
-            "depthwise", parameters, (Memory("weights", words, self.multipliers * self.weight_bits),)
+            "fg_depthwise", parameters, (Memory("weights", words, self.multipliers * self.weight_bits),)
         )
 
     def _blocks(self) -> np.ndarray:

@@ -22,7 +22,7 @@ class Fifo(Buffer):
     """Holds up to `depth` beats; a beat is offered at the output three cycles after it is taken."""
 
     REGISTERED_READY: ClassVar[bool] = True
-    PARTS = ("ram",)
+    PARTS = ("fg_ram",)
     LATENCY = 3
 
     depth: int
@@ -56,4 +56,4 @@ class Fifo(Buffer):
             "DEPTH": self.depth,
             **self._memory_parameters(),
         }
-        return Instance("fifo", parameters)
+        return Instance("fg_fifo", parameters)

@@ -31,4 +31,4 @@ class Fork(Stage):
         return Cost(lut=6, ff=2)
 
     def instance(self) -> Instance:
-        return Instance("fork_stream", {"BITS": self.input.beat_bits})
+        return Instance("fg_fork", {"BITS": self.input.beat_bits})

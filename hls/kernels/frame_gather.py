@@ -32,7 +32,7 @@ class FrameGather(Buffer):
     """
 
     REGISTERED_READY: ClassVar[bool] = True
-    PARTS = ("ram",)
+    PARTS = ("fg_ram",)
     LATENCY = 2  # from a beat's read to its offer
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
@@ -173,11 +173,11 @@ class FrameGather(Buffer):
             "KEPT": self.kept,
             **self._memory_parameters(),
             "TAPS": len(self.groups),
-            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16),
-            "COUNT": packed([(end - begin) // lanes for begin, end, _ in self.groups], 16),
-            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
+            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16, self.name),
+            "COUNT": packed([(end - begin) // lanes for begin, end, _ in self.groups], 16, self.name),
+            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16, self.name),
         }
-        return Instance("frame_gather", parameters)
+        return Instance("fg_frame_gather", parameters)
 
     @property
     def words(self) -> int:

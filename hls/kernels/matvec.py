@@ -39,7 +39,7 @@ _LUT_WORDS = 16  # that a LUT holds a bit of
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
-    PARTS = (*PRODUCT_PARTS, "rom", "ram")
+    PARTS = (*PRODUCT_PARTS, "fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 2  # it enables the most registers of all kernels
 
@@ -94,7 +94,7 @@ class MatVec(Stage):
         """Rows of few bits that share a multiplier, their products side by side."""
         if self.multiply == "lut" or self.input.bits >= MULTIPLIER_BITS:
             return 1
-        free = self.factor_bits - 1 - self.weight_bits
+        free = max(0, self.factor_bits - 1 - self.weight_bits)  # weights may be wider than a factor
         return min(1 + free // self._term_bits, self.pe)
 
     @property
@@ -218,16 +218,17 @@ class MatVec(Stage):
         if self.bias is not None:
             parameters["BIASED"] = 1
             out = self.outputs[0].bits
-            words = [pack(fold, out) for fold in self.bias.reshape(-1, self.pe)]
+            what = f"{self.name} bias"
+            words = [pack(fold, out, what, signed=True) for fold in self.bias.reshape(-1, self.pe)]
             memories.append(Memory("bias", words, self.pe * out))
-        return Instance("matvec", parameters, tuple(memories))
+        return Instance("fg_matvec", parameters, tuple(memories))
 
     @property
     def load_words(self) -> tuple[int, ...]:
         return (self._words_stored * beats_per_word(self._word_bits()),) if self.ultra else ()
 
     def load(self) -> list[int]:
-        return in_beats(self._words(), self._word_bits()) if self.ultra else []
+        return in_beats(self._words(), self._word_bits(), f"{self.name} weights") if self.ultra else []
 
     @property
     def _start(self) -> np.ndarray:
@@ -302,5 +303,7 @@ class MatVec(Stage):
                 row % self.rows_at_once
             ):  # the multiplier adds up what it holds: what is negative borrows from above
                 tiles[:, row] -= tiles[:, row - 1] < 0
+        # The smallest weight, less one, is written as the largest: matvec.sv knows that none was borrowed from that.
+        tiles[tiles < -(1 << self.weight_bits - 1)] += 1 << self.weight_bits
         words = tiles.transpose(0, 2, 1, 3).reshape(folds * steps, -1)
-        return [pack(word, self.weight_bits) for word in words]
+        return [pack(word, self.weight_bits, f"{self.name} weights", signed=True) for word in words]

@@ -56,4 +56,4 @@ class Mean(Stage):
             "GROUP": self.group,
             "COUNT": self.count,
         }
-        return Instance("mean", parameters)
+        return Instance("fg_mean", parameters)

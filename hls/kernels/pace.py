@@ -40,4 +40,4 @@ class Pace(Stage):
             "BEATS": self.input.beats_per_frame,
             "INTERVAL": self.interval,
         }
-        return Instance("pace", parameters)
+        return Instance("fg_pace", parameters)

@@ -62,4 +62,4 @@ class Pool(Stage):
             "OUT_BITS": self.outputs[0].bits,
             "SUM": int(self.of == "sum"),
         }
-        return Instance("pool", parameters)
+        return Instance("fg_pool", parameters)

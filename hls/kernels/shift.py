@@ -26,7 +26,7 @@ class Shift(Stage):
     on from clip to clip, and no group looks ahead.
     """
 
-    PARTS = ("ram",)
+    PARTS = ("fg_ram",)
     LATENCY = 3  # of a beat that is not delayed
 
     groups: tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
@@ -101,12 +101,14 @@ class Shift(Stage):
             "ENDLESS": int(self.endless),
             "OLDEST": max(self._delay(offset) for _, _, offset in self.groups),
             "GROUPS": len(self.groups),
-            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16),
-            "LAST": packed([end // lanes - 1 for _, end, _ in self.groups], 16),
-            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16),
-            "SLICES": packed([ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16),
+            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16, self.name),
+            "LAST": packed([end // lanes - 1 for _, end, _ in self.groups], 16, self.name),
+            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16, self.name),
+            "SLICES": packed(
+                [ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16, self.name
+            ),
         }
-        return Instance("shift", parameters)
+        return Instance("fg_shift", parameters)
 
     def _depths(self) -> list[int]:
         """Beats that each group keeps."""

@@ -25,4 +25,4 @@ class Skid(Stage):
         return Cost(lut=self.input.beat_bits + 3, ff=self.input.beat_bits + 1)
 
     def instance(self) -> Instance:
-        return Instance("skid", {"BITS": self.input.beat_bits})
+        return Instance("fg_skid", {"BITS": self.input.beat_bits})

@@ -33,7 +33,7 @@ class Slide(Stage):
 
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # as of a window
-    PARTS = ("ram",)
+    PARTS = ("fg_ram",)
     LATENCY = 3  # from a beat's read to its offer
 
     axis: Literal["rows", "columns"]
@@ -159,7 +159,7 @@ class Slide(Stage):
 
     def instance(self) -> Instance:
         return Instance(
-            "slide",
+            "fg_slide",
             {
                 "LANES": self.input.lanes,
                 "BITS": self.input.bits,

@@ -49,4 +49,4 @@ class SlidingMean(Stage):
             "STEP": self.input.frames,
             "WINDOW": self.window,
         }
-        return Instance("sliding_mean", parameters)
+        return Instance("fg_sliding_mean", parameters)

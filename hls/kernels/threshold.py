@@ -22,6 +22,7 @@ from framegate.hls.kernels._kernel import (
 )
 from framegate.hls.stream import Stream
 
+MOST_BITS = 8  # of the output: search levels that threshold.sv has memories for
 _BLOCK_BITS = (
     1536  # what each lane reads of a search level; smaller ones are kept in LUTs, which are slower the larger
 )
@@ -32,7 +33,7 @@ _BLOCK_LANES = 8  # what more lanes read is kept in LUTs as well: each would nee
 class Threshold(Stage):
     """base + #{k : x >= thresholds[channel, k]}, as FINN's MultiThreshold; one row serves all channels."""
 
-    PARTS = ("rom", "ram")
+    PARTS = ("fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
 
     thresholds: np.ndarray  # integers (channels or 1, steps), ascending
@@ -43,6 +44,10 @@ class Threshold(Stage):
 
     def __post_init__(self) -> None:
         rows, steps = self.thresholds.shape
+        if not 1 <= self.bits <= MOST_BITS:
+            raise UsageError(
+                f"{self.name}: activations of {self.bits} bits; use a bit width from 1 to {MOST_BITS}"
+            )
         if rows not in (1, self.input.channels) or not 1 <= steps < 1 << self.bits:
             raise UsageError(
                 f"{self.name}: thresholds {self.thresholds.shape} do not fit {self.input.channels} channels and "
@@ -102,7 +107,7 @@ class Threshold(Stage):
         if self.ultra:
             parameters["ULTRA"] = 1
         kept = [level for level in range(self.bits) if not self._loaded(level)]
-        return Instance("threshold", parameters, tuple(self._memory(level) for level in kept))
+        return Instance("fg_threshold", parameters, tuple(self._memory(level) for level in kept))
 
     @property
     def load_words(self) -> tuple[int, ...]:
@@ -113,7 +118,7 @@ class Threshold(Stage):
         for level in filter(self._loaded, range(self.bits)):
             memories = np.split(self._level(level), len(self._memories(level)), axis=1)
             for (_, bits), words in zip(self._memories(level), memories, strict=True):
-                beats += in_beats([pack(word, self.input.bits + 1) for word in words], bits)
+                beats += in_beats([self._pack(word) for word in words], bits, f"{self.name} level {level}")
         return beats
 
     @cached_property
@@ -174,8 +179,12 @@ class Threshold(Stage):
 
     def _memory(self, level: int) -> Memory:
         bits = self.input.bits + 1
-        words = [pack(word, bits) for word in self._level(level)]
+        words = [self._pack(word) for word in self._level(level)]
         return Memory(f"level{level}", words, self.input.lanes * bits)
+
+    def _pack(self, lanes: np.ndarray) -> int:
+        """Thresholds as a word: a bit more than the input's each, for the one that no value reaches."""
+        return pack(lanes, self.input.bits + 1, f"{self.name} thresholds", signed=self.input.signed)
 
     def _level(self, level: int) -> np.ndarray:
         """Of a search level (words, lanes): the word of (beat, prefix), at a bit more than the input's each."""

@@ -47,4 +47,4 @@ class Width(Stage):
             "IN_BITS": self.input.beat_bits,
             "OUT_BITS": self.outputs[0].beat_bits,
         }
-        return Instance("width", parameters)
+        return Instance("fg_width", parameters)

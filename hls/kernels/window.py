@@ -24,7 +24,7 @@ class Window(Buffer):
 
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # counters and an adder lie behind its reader's
-    PARTS = ("ram",)
+    PARTS = ("fg_ram",)
     LATENCY = 3  # from a beat's read to its offer
 
     kernel: tuple[int, int]
@@ -131,7 +131,7 @@ class Window(Buffer):
         }
         if self.depthwise:
             parameters |= {"REPEAT": self.input.beats_per_pixel, "DEPTHWISE": 1}
-        return Instance("window", parameters)
+        return Instance("fg_window", parameters)
 
     @property
     def words(self) -> int:

@@ -14,6 +14,8 @@ LATENCY: dict[str, Any] = {
     "clock_mhz": 60.0,
     "initiation_interval": 8,
     "latency_cycles": 12,
+    "after_last_pixel": 4,
+    "latency_ms": 0.0002,
     "frames_per_second": 7.5e6,
     "clips_per_second": 7.5e6,
     "mac_utilization": 1.0,

@@ -48,7 +48,10 @@ def _sigmoid_network(target: Path) -> Path:
         (["absent.onnx"], "absent.onnx: not there; give a QONNX file"),
         (["tsm-huge"], "model 'tsm-huge' does not come with framegate"),
         (["tsm-lite", "--target", "arty"], "target 'arty': unknown; choose one of"),
-        (["tsm-lite", "--rate", "fast"], '--rate fast: give frames per second, above 0, or "max"'),
+        (
+            ["tsm-lite", "--rate", "fast"],
+            '--rate fast: give frames per second, above 0 and up to 1e+09, or "max"',
+        ),
         (["tsm-lite", "--rate", "1e9"], "the rate leaves 0; ask for at most"),
     ],
 )

@@ -2,11 +2,14 @@
 """Outputs appear whole or not at all."""
 
 import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
+from framegate import files
 from framegate.errors import UsageError
-from framegate.files import read_json, whole, write_text
+from framegate.files import read_as, read_json, whole, write_text
 
 
 def test_an_exception_leaves_the_old_file(tmp_path: Path) -> None:
@@ -23,6 +26,54 @@ def test_a_folder_replaces_a_folder(tmp_path: Path) -> None:
             draft.mkdir()
             (draft / text).touch()
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["second"]
+
+
+def test_a_folder_is_there_at_every_moment(tmp_path: Path) -> None:
+    """A reader that polls while it is replaced never finds it missing."""
+    target, missed, done = tmp_path / "out", [], threading.Event()
+    with whole(target) as draft:
+        draft.mkdir()
+
+    def poll() -> None:
+        while not done.is_set():
+            if not os.path.lexists(target):
+                missed.append(1)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    for turn in range(300):
+        with whole(target) as draft:
+            draft.mkdir()
+            for number in range(20):
+                (draft / f"{turn}.{number}").touch()
+    done.set()
+    reader.join()
+    assert not missed
+    assert len(list(target.iterdir())) == 20
+
+
+@pytest.mark.parametrize("exchanges", [True, False], ids=["exchange", "none"])
+def test_a_folder_replaces_anything_of_its_name(
+    tmp_path: Path, exchanges: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not exchanges:
+        monkeypatch.setattr(files, "_exchange", lambda one, other: False)
+    target = tmp_path / "out.d"
+    target.symlink_to("nowhere")
+    for folder in (True, False, True, True):
+        with whole(target) as draft:
+            (draft / "in").mkdir(parents=True) if folder else draft.touch()
+        assert target.is_dir() == folder
+        assert not target.is_symlink()
+        assert [path.name for path in tmp_path.iterdir()] == ["out.d"]
+
+
+def test_what_a_killed_process_moved_aside_comes_back(tmp_path: Path) -> None:
+    aside = tmp_path / ".out.4194305.old"  # above the largest process number
+    aside.mkdir()
+    with pytest.raises(ZeroDivisionError), whole(tmp_path / "out"):
+        assert 1 // 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
@@ -47,3 +98,17 @@ def test_unreadable_json_names_file_and_remedy(tmp_path: Path) -> None:
     write_text(tmp_path / "x.json", "{")
     with pytest.raises(UsageError, match=r"x\.json: not readable as JSON .*; do this$"):
         read_json(tmp_path / "x.json", "do this")
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", '"x"', '{"a": "b"}', '{"a": [1]}', "1", "[" * 100_000, "NaN"]
+)
+def test_json_of_another_shape_names_file_and_remedy(tmp_path: Path, content: str) -> None:
+    write_text(tmp_path / "x.json", content)
+    with pytest.raises(UsageError, match=r"x\.json: .*; do this$"):
+        read_as(dict[str, int], tmp_path / "x.json", "do this")
+
+
+def test_a_folder_in_the_place_of_a_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r": cannot be read \(Is a directory\); do this$"):
+        read_json(tmp_path, "do this")

@@ -60,3 +60,16 @@ def test_a_pixel_scale_is_a_number_above_zero(
     result = framegate("compile", "x.onnx", "--build", tmp_path, f"--pixel-scale={scale}")
     assert result.code == 2
     assert "give a number above 0, such as 1/255" in result.err
+
+
+def test_the_users_file_is_named_and_nothing_is_built(
+    tmp_path: Path, framegate: Callable[..., Result]
+) -> None:
+    file, build = foreign.mlp(tmp_path / "mlp.onnx"), tmp_path / "build"
+    model = onnx.load(file)
+    model.graph.node.append(model.graph.node[-1])
+    onnx.save(model, file)
+    result = framegate("compile", file, "--build", build)
+    assert result.code == 2
+    assert result.err.splitlines()[-1].startswith(f"framegate: {file}: ")
+    assert not list(build.glob("*.onnx"))

@@ -2,10 +2,23 @@
 """Failures on purpose are one line; everything else is a bug and shows itself."""
 
 import json
+import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from framegate import __version__
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_there_is_one_version_and_the_changelog_is_at_it() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert headings[0] == __version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "framegate.__version__"}
 
 
 def test_a_failure_is_one_line_on_stderr_and_exit_code_2(framegate: Callable, tmp_path: Path) -> None:

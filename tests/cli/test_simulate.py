@@ -76,7 +76,21 @@ def test_clips_are_exact_on_every_rung_and_stream(
     assert result.code == 0
     found = result.json
     assert (found["clips"], found["bit_exact"], found["mismatches"]) == (3, True, 0)
-    assert [rung["rung"] for rung in found["ladder"]] == ["brevitas", "qonnx", "finn", "reference", "rtl"]
+    ladder = {rung["rung"]: (rung["compares"], rung["mismatches"]) for rung in found["ladder"]}
+    exact = ("integers", 0)
+    assert ladder == {
+        "brevitas": exact,
+        "qonnx": exact,
+        "finn": exact,
+        "reference": ("yardstick", None),
+        "images": exact,
+        "rtl stalled": exact,
+        "rtl": exact,
+    }
+    stalled = found["stalled"]
+    assert (stalled["mismatches"], stalled["first_mismatch"]) == (0, None)
+    assert stalled["full"], "a result that waits makes the pixels wait"
+    assert stalled["values"] > 100_000
     times = found["latency_cycles"]
     assert times["measured"] == times["predicted"]
     assert times["jitter"] == 0
@@ -89,7 +103,7 @@ def test_a_checkpoint_may_have_any_name(framegate: Callable, tmp_path: Path) -> 
 
 
 def test_a_flipped_weight_bit_turns_the_verdict_red(framegate: Callable, build: Path, tmp_path: Path) -> None:
-    image = build / "rtl" / "stem_weights0.hex"
+    image = build / "rtl" / "framegate_stem_weights0.hex"
     words = image.read_text().split()
     words[4] = f"{int(words[4], 16) ^ 2:0{len(words[4])}x}"
     image.write_text("\n".join(words) + "\n")
@@ -111,7 +125,31 @@ def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(
     assert result.code == 1
     assert re.search(r"not bit-exact: stem_act: clip 0, frame \d, pixel \(\d, \d\), channel \d: ", result.err)
     wrong = {rung["rung"] for rung in json.loads(result.out)["ladder"] if rung["mismatches"]}
-    assert wrong == {"brevitas", "qonnx", "finn", "rtl"}, "all but the reference itself"
+    assert wrong == {"brevitas", "qonnx", "finn", "images", "rtl", "rtl stalled"}, (
+        "all but the reference itself"
+    )
+
+
+def test_ignored_stalls_and_a_changed_image_turn_the_verdict_red(
+    framegate: Callable, build: Path, quick: Simulator
+) -> None:
+    options = ("--limit", 1, "--simulator", quick, "--seed", 4)
+    image = build / "rtl" / "stem_act_level0.hex"
+    text = image.read_text()
+    image.write_text(text + "0\n")
+    result = framegate("simulate", build, *options)
+    assert result.code == 1
+    words = len(text.split())
+    assert (
+        f"not bit-exact: rtl/stem_act_level0.hex, memory level0 of stem_act: {words + 1} words, expected {words}"
+        in result.err
+    )
+    image.write_text(text)
+    decide = next((build / "rtl").glob("*decide.sv"))
+    decide.write_text(decide.read_text().replace("in_ready  = out_ready || !valid_q", "in_ready  = 1'b1"))
+    result = framegate("simulate", build, *options)
+    assert result.code == 1
+    assert "not bit-exact: stalled, seed 4: " in result.err
 
 
 def test_nothing_compiled_is_said(framegate: Callable, tmp_path: Path) -> None:

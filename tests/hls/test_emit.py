@@ -41,7 +41,7 @@ def test_the_folder_holds_what_the_top_needs_and_nothing_else(
     assert {path.name for path in target.iterdir()} == {"framegate.sv", *modules, *images}
     top = (target / "framegate.sv").read_text()
     for kernel in complete.kernels:
-        named = image_parameters(kernel.instance().memories, f"{kernel.name}_")
+        named = image_parameters(kernel.instance().memories, f"framegate_{kernel.name}_")
         assert all(f".{parameter}({value})" in top for parameter, value in named.items())
 
 
@@ -50,7 +50,7 @@ def test_weights_are_in_the_images(design: tuple[Dataflow, Schedule], tmp_path: 
     for kernel in design[0].kernels:
         if not isinstance(kernel, MatVec):
             continue
-        banks = sorted(target.glob(f"{kernel.name}_weights?.hex"))
+        banks = sorted(target.glob(f"framegate_{kernel.name}_weights?.hex"))
         words = [int(word, 16) for bank in banks for word in bank.read_text().split()]
         pe, simd, bits = kernel.pe, kernel.simd, kernel.weight_bits
         steps = kernel.weights.shape[1] // simd
@@ -72,7 +72,9 @@ def test_thresholds_are_in_the_images(design: tuple[Dataflow, Schedule], tmp_pat
     lanes, width = kernel.input.lanes, kernel.input.bits + 1
     found = np.empty((kernel.input.channels, (1 << kernel.bits) - 1), dtype=int)
     for level in range(kernel.bits):
-        words = [int(word, 16) for word in (target / f"stem_act_level{level}.hex").read_text().split()]
+        words = [
+            int(word, 16) for word in (target / f"framegate_stem_act_level{level}.hex").read_text().split()
+        ]
         assert len(words) == kernel.input.beats_per_pixel << level
         for channel, prefix in np.ndindex(kernel.input.channels, 1 << level):
             word = words[(channel // lanes << level) + prefix]

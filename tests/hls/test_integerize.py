@@ -236,8 +236,8 @@ def test_names_never_collide_with_those_of_the_network() -> None:
 
 def test_an_unsupported_layer_is_named_with_its_place_and_the_way_out() -> None:
     draft = Draft()
-    assert draft.refusal(draft.node("Sigmoid", draft.stem())) == (
-        f"unsupported layer: Sigmoid 'n6' at node 7 of 7; supported are {', '.join(sorted(HANDLERS))}; "
+    assert draft.refusal(draft.node("GlobalMaxPool", draft.stem())) == (
+        f"unsupported layer: GlobalMaxPool 'n6' at node 7 of 7; supported are {', '.join(sorted(HANDLERS))}; "
         f"replace it in the network and export again"
     )
 
@@ -300,16 +300,25 @@ def test_an_activation_that_rises_and_falls_cannot_be_built() -> None:
 
 def test_sums_that_float32_cannot_hold_are_refused() -> None:
     draft = Draft(channels=WIDTH)
-    x = draft.quant(draft.norm(draft.conv("x", inputs=3)), 1, 16, signed=0)
-    assert "Conv 'n5' at node 6 of 6: sums from -" in (said := draft.refusal(draft.conv(x, bits=8)))
+    x = draft.quant(draft.norm(draft.conv("x", inputs=3)), 1, 8, signed=0)
+    assert "Conv 'n5' at node 6 of 6: sums from -" in (said := draft.refusal(draft.conv(x, bits=16)))
     assert said.endswith("are not exact in float32 (2^24); use fewer channels or bits")
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"bits": 3.5}, "bit width 3.5; use a whole number"),
-        ({"bits": 1}, "activations of one signed bit are -1 and 1; use 2 bits"),
+        ({"bits": 3.5}, "bit width 3.5; use a whole number from 1 to 32"),
+        ({"bits": np.nan}, "bit width nan; use a whole number from 1 to 32"),
+        ({"bits": 33}, "bit width 33.0; use a whole number from 1 to 32"),
+        ({"scale": 0.0}, "has a scale of 0.0; a scale is a number above 0, train again"),
+        ({"scale": -0.5}, "has a scale of -0.5; a scale is a number above 0, train again"),
+        ({"scale": np.nan}, "has a scale of nan; a scale is a number above 0, train again"),
+        ({"scale": np.inf}, "has a scale of inf; a scale is a number above 0, train again"),
+        (
+            {"rounding": "DPU"},
+            "rounding_mode=DPU, which QONNX does not define; use one of ROUND, HALF_EVEN, CEIL, FLOOR, UP, ",
+        ),
         ({"zero": 2.0}, "scale, zero point and bit width must be constants, the zero point 0; "),
         (
             {"scale": np.full((1, 1, SIZE, 1), 0.5)},

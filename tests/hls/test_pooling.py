@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from framegate.hls.graphs import EXACT, LOGIT_SCALE, metadata, run, run_qonnx, save
 from framegate.hls.integerize import integerize
-from framegate.hls.lower import lower
+from framegate.hls.lower import LOWERING, lower
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
@@ -16,6 +16,7 @@ from tests.drafts import FRAMES, OURS, SIZE, WIDTH, Draft, expect_equal, random_
 
 T = 5
 OFFSETS = (-1, 0, 1)
+BEHIND = ("output", "factor", "activation", "linear", "frames")  # a mean that was flattened
 PER_CHANNEL = [(channel, channel + 1, offset) for channel in range(WIDTH) for offset in OFFSETS]
 
 
@@ -268,3 +269,40 @@ def refusal_of_features(draft: Draft) -> str:
 )
 def test_what_cannot_be_built_is_named_with_the_way_out(refusal: Callable[[Draft], str], says: str) -> None:
     assert says in refusal(Draft())
+
+
+@pytest.mark.parametrize(
+    ("size", "flatten", "behind"),
+    [
+        *((6, flatten, behind) for flatten in ("Flatten", "Reshape", "Squeeze") for behind in BEHIND),
+        *((size, "Flatten", behind) for size in (1, 3, 8) for behind in ("output", "activation")),
+    ],
+)
+def test_the_mean_of_any_picture_may_be_flattened(size: int, flatten: str, behind: str) -> None:
+    """Before the output, a factor, BatchNorm and a quantizer, a linear layer, or the mean of the frames."""
+    draft = Draft(size, size=size)
+    pixel = draft.node("Conv", draft.stem(), draft.weights(WIDTH, WIDTH, 1, 1), kernel_shape=[1, 1])
+    if behind == "linear":
+        pixel = draft.quant(pixel, 0.5, 4, signed=1)
+    x = draft.node("GlobalAveragePool", pixel)
+    shape = {"Reshape": [FRAMES, WIDTH], "Squeeze": [2, 3]}.get(flatten)
+    x = draft.node(flatten, x, *([draft.constant(np.array(shape))] if shape else []))
+    if behind == "factor":
+        x = draft.node("Mul", x, draft.constant(np.float32(0.5)))
+    if behind == "activation":
+        x = draft.quant(draft.norm(x, abs(draft.random.normal(size=WIDTH))), 0.25, 6, signed=1)
+    if behind == "linear":
+        x = draft.node("Gemm", x, draft.weights(3, WIDTH, bits=8, scale=2**-7), transB=1)
+    if behind == "frames":
+        x = draft.node("FrameMean", x, domain=OURS, frames=FRAMES)
+    model, pixels = draft.model(x), random_pixels(size, FRAMES, size)
+    integers = integerize(model)
+    scale = float(metadata(integers)[LOGIT_SCALE])
+    found, expected = run(integers, pixels), run_qonnx(model, pixels) / scale
+    assert len(np.unique(found)) > 3
+    power_of_two = size & (size - 1) == 0
+    assert metadata(integers)[EXACT] == str(power_of_two or behind == "activation").lower()
+    assert np.array_equal(found, np.rint(expected))  # a sum over 36, times 36, may be a bit off
+    for step in LOWERING[LOWERING.index(integerize) + 1 :]:
+        integers = step(integers)
+        assert np.array_equal(run(integers, pixels), found), step.__name__

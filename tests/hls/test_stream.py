@@ -3,7 +3,10 @@
 
 import numpy as np
 import pytest
-from framegate.errors import UsageError
+from framegate.errors import FramegateError, UsageError
+from framegate.hls.emit import image
+from framegate.hls.kernels import Memory, packed
+from framegate.hls.kernels._kernel import in_beats, pack
 from framegate.hls.stream import Stream, bits_for, divisors, from_beats, to_beats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,6 +52,39 @@ def test_round_trip(lanes: int, beats: int, bits: int, signed: bool, repeat: int
     assert max(words) < 1 << sent.beat_bits
     back = from_beats(words, sent).reshape(3, *sent.shape[:3], repeat, sent.channels)
     assert np.array_equal(back, np.repeat(values[..., None, :], repeat, axis=-2))
+
+
+@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@given(bits=st.integers(1, 40), signed=st.booleans(), beyond=st.integers(1, 2**40), above=st.booleans())
+def test_a_value_that_does_not_fit_is_named_and_never_cut(
+    bits: int, signed: bool, beyond: int, above: bool
+) -> None:
+    """On streams, in words and in literals; both ends of the range do fit."""
+    sent = stream(frames=1, height=1, width=1, bits=bits, signed=signed)
+    ends = [sent.low, sent.high] * 3
+    wrong = sent.high + beyond if above else sent.low - beyond
+    says = f"^b: {wrong} does not fit into {bits} bits, which hold {sent.low} to {sent.high}$"
+    words = to_beats(np.array(ends).reshape(1, 1, 1, 1, 6), sent, "b")
+    assert words == [pack(np.array(ends[:2]), bits, "b", signed=signed)] * 3
+    assert packed(ends[:2], bits, "b", signed=signed) == f"{2 * bits}'h{words[0]:0{-(-bits // 2)}x}"
+    ends[4] = wrong
+    for lay_out in (
+        lambda: to_beats(np.array(ends).reshape(1, 1, 1, 1, 6), sent, "b"),
+        lambda: pack(np.array(ends), bits, "b", signed=signed),
+        lambda: packed(ends, bits, "b", signed=signed),
+    ):
+        with pytest.raises(FramegateError, match=says):
+            lay_out()
+
+
+@pytest.mark.parametrize(("word", "bits"), [(1 << 40, 40), (-1, 40), (256, 8)])
+def test_words_of_a_memory_are_never_cut(word: int, bits: int) -> None:
+    says = f": {word} does not fit into {bits} bits, which hold 0 to {2**bits - 1}$"
+    with pytest.raises(FramegateError, match=f"^weights{says}"):
+        image(Memory("weights", [0, word], bits))
+    with pytest.raises(FramegateError, match=f"^conv weights{says}"):
+        in_beats([0, word], bits, "conv weights")
+    assert in_beats([2**40 - 1], 40, "conv weights") == [2**32 - 1, 255]
 
 
 def test_sizes() -> None:

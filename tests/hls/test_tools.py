@@ -2,7 +2,15 @@
 """Which tool is taken: a new one on PATH, else the wheel's, else a sentence that names it."""
 
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from framegate.errors import UsageError
@@ -18,6 +26,7 @@ SAYS = {
     "g++": "g++ (Debian 99.2.0-14+deb12u1) {}",
     "clang++": "Debian clang version {}",
     "make": "GNU Make {}",
+    "ccache": "ccache version {}",
     "perl": "This is perl 5, version 36, subversion 0 (v{}) built for x86_64-linux",
 }
 
@@ -45,7 +54,7 @@ def test_new_enough_on_path_wins(path: Path, name: str) -> None:
     assert not tool.environment
 
 
-@pytest.mark.parametrize("name", ["verilator", "yosys", "nextpnr-ecp5", "ecppack"])
+@pytest.mark.parametrize("name", ["verilator", "ccache", "yosys", "nextpnr-ecp5", "ecppack"])
 @pytest.mark.parametrize("old", ["0.001", None])
 def test_wheel_serves_when_path_does_not(path: Path, name: str, old: str | None) -> None:
     if old:
@@ -109,10 +118,79 @@ def test_clang_replaces_a_missing_gcc(path: Path) -> None:
     for name in ("clang++", "make", "perl"):
         put(path, name, "77.1")
     makeflags = tools.require_simulator("verilator").environment["MAKEFLAGS"].split()
-    assert makeflags == ["CFG_CXXFLAGS_PCH_I=-include", "CXX=clang++", "LINK=clang++"]
+    python = f"PYTHON3={sys.executable}"  # the wheel's makefile calls a "python", which Debian does not have
+    assert makeflags == ["CFG_CXXFLAGS_PCH_I=-include", python, "CXX=clang++", "LINK=clang++"]
+
+
+def test_verilator_compiles_through_ccache_where_there_is_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("g++", "make", "perl"):
+        put(path, name, "77.1")
+    environment = tools.require_simulator("verilator").environment
+    assert environment["OBJCACHE"] == "ccache"
+    assert shutil.which("ccache", path=environment["PATH"])
+    monkeypatch.setitem(tools._TOOLS, "ccache", replace(tools._TOOLS["ccache"], minimum=(999,), wheel=""))
+    assert "OBJCACHE" not in tools.require_simulator("verilator").environment
 
 
 @pytest.mark.usefixtures("path")
 def test_icarus_is_named_when_missing() -> None:
     with pytest.raises(UsageError, match=r"^vvp: not found on PATH; .*apt-get install iverilog$"):
         tools.require_simulator("icarus")
+
+
+_RUNNER = """
+import os, sys
+from pathlib import Path
+from framegate.hls import tools
+tools.run(["/bin/sh", "-c", "echo started; sleep 90 & sleep 90; wait"], Path(), os.environ, Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_what_a_tool_started_ends_with_us(tmp_path: Path, number: signal.Signals) -> None:
+    """Also when only this process gets the signal, and cannot handle it."""
+    log = tmp_path / "log"
+    with subprocess.Popen([sys.executable, "-c", _RUNNER, str(log)], stderr=subprocess.DEVNULL) as ours:
+        _wait(lambda: log.is_file() and log.read_text() == "started\n" and len(_writing(log)) == 3)
+        ours.send_signal(number)
+    _wait(lambda: not _writing(log))
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    """Poll, for ten seconds at most."""
+    end = time.monotonic() + 10
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _writing(log: Path) -> list[str]:
+    """The processes that have `log` as their output."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if os.readlink(process / "fd" / "1") == str(log):
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("words", ["as: a.o: No space left on device", ""], ids=["told", "untold"])
+def test_a_full_disk_is_named(tmp_path: Path, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the tool says, or, where it could not even write that, by the room that is left."""
+    if not words:
+        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100))
+    sentence = (
+        rf"^{tmp_path}: the disk is full \(.*No space left on device\); free some space or choose another"
+    )
+    with pytest.raises(UsageError, match=sentence):
+        tools.run(["/bin/sh", "-c", f"echo '{words}'; exit 1"], tmp_path, os.environ, tmp_path / "log")
+
+
+def test_a_failing_tool_returns_its_status(tmp_path: Path) -> None:
+    run = ["/bin/sh", "-c", "echo out; echo err >&2; read line; kill -9 $$"]
+    assert tools.run(run, tmp_path, os.environ, tmp_path / "log") == -9
+    assert (tmp_path / "log").read_text() == "out\nerr\n"

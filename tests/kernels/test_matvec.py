@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The matrix-vector product against numpy, and with its window against torch's convolution."""
 
+import subprocess
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from framegate.errors import UsageError
+from framegate.hls.emit import hardware
 from framegate.hls.kernels import MatVec, Window
 from framegate.rtl_sim.simulator import Simulator
 
@@ -45,6 +47,8 @@ CASES = {
     "pairs-8bit-activations": matvec(5, 5, 2, bits=8),
     "pairs-of-6bit-weights": matvec(4, 2, 3, weight_bits=6),
     "no-pairs-of-7bit-weights": matvec(4, 2, 3, weight_bits=7),
+    "18bit-weights": matvec(4, 2, 3, weight_bits=18),
+    "20bit-weights-signed": matvec(4, 4, 2, weight_bits=20, bits=5, signed=True),
     "bias": biased(matvec(6, 2, 3)),
     "bias-serial": biased(matvec(3, 1, 1)),
     "bias-one-step": biased(matvec(4, 1, 6)),
@@ -67,6 +71,49 @@ CASES = {
     "luts-ternary-signed": replace(matvec(4, 2, 3, weight_bits=2, bits=8, signed=True), multiply="lut"),
     "luts-2bit": replace(matvec(4, 4, 3, weight_bits=2, bits=2), multiply="lut"),
 }
+
+
+SHARING = {  # parameters of the module that follow from others, and where Python has the same
+    "ROWS": lambda kernel: kernel.rows_at_once,
+    "GROUPS": lambda kernel: kernel._groups,
+    "TERMS": lambda kernel: kernel._terms,
+    "LEVELS": lambda kernel: kernel._levels,
+    "FIELD": lambda kernel: min(kernel._field_wanted, kernel._field_widest),
+    "TOGETHER": lambda kernel: kernel._levels_together,
+    "APART": lambda kernel: int(kernel._apart),
+    "STAGES": lambda kernel: kernel.latency - 1,
+}
+
+
+def test_the_module_shares_multipliers_as_the_compiler_thinks(tmp_path: Path, icarus: Simulator) -> None:
+    """Over all widths of activations and weights, on both kinds of multipliers: elaborated, not simulated."""
+    grid = [
+        replace(
+            matvec(pe, pe, simd, weight_bits, bits=bits, channels=simd), factor_bits=factor, cascade=cascade
+        )
+        for bits, weight_bits in product((1, 4, 8, 17, 18), (2, 4, 8, 16, 17, 18, 19, 26))
+        for (pe, simd), (factor, cascade) in product(((1, 3), (4, 2)), ((18, 1), (27, 2)))
+        if bits + weight_bits < 28
+    ]
+    names, lines, shows = [], [], []
+    for number, kernel in enumerate(grid):
+        instance = kernel.instance()
+        given = ", ".join(f".{name}({value})" for name, value in instance.parameters.items())
+        lines.append(f"    {instance.module} #({given}) u{number} ();")
+        values = ", ".join(f"u{number}.{name}" for name in SHARING)
+        shows.append(f'        $display("{" ".join(["%0d"] * len(SHARING))}", {values});')
+        names.append([int(value(kernel)) for value in SHARING.values()])
+    bench = "\n".join(["module grid;", *lines, "    initial begin", *shows, "    end", "endmodule\n"])
+    (tmp_path / "grid.sv").write_text(bench)
+    sources = [str(source) for source in hardware(grid[0])]
+    command = ["iverilog", "-g2012", "-s", "grid", "-o", "grid", *sources, "grid.sv"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    said = subprocess.run(
+        ["vvp", "-n", "grid"], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    found = [[int(word) for word in line.split()] for line in said.splitlines() if line[:1].isdigit()]
+    assert len(grid) > 100
+    assert found == names
 
 
 @each(CASES)

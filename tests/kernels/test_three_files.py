@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from framegate.hls import kernels
+from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.kernels import KINDS
 
 FOLDER = Path(kernels.__file__).parent
@@ -13,13 +14,15 @@ NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_kernel_is_three_files(name: str) -> None:
-    assert (FOLDER / f"{name}.sv").is_file(), f"{name} has no hardware"
+    assert (FOLDER / f"fg_{name}.sv").is_file(), f"{name} has no hardware"
     assert (Path(__file__).parent / f"test_{name}.py").is_file(), f"{name} has no test"
 
 
 def test_no_hardware_without_a_class() -> None:
     parts = {part for kind in KINDS.values() for part in kind.PARTS}
-    assert sorted(path.stem for path in FOLDER.glob("*.sv")) == sorted({*NAMES, *parts})
+    assert sorted(path.stem for path in FOLDER.glob("*.sv")) == sorted(
+        {*(f"fg_{name}" for name in NAMES), *parts, STREAM_CHECK.stem}
+    )
 
 
 def test_the_table_lists_every_kernel_once() -> None:

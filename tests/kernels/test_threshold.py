@@ -97,3 +97,9 @@ def test_large_levels_are_counted_in_block_rams(channels: int, lanes: int, bits:
     taken = stream(channels=channels, lanes=lanes, bits=bits, signed=True)
     kernel = Threshold(name="t", input=taken, thresholds=np.zeros((channels, 15), dtype=int), bits=4, base=0)
     assert kernel.cost().bram == blocks
+
+
+@pytest.mark.parametrize("bits", [0, 9, 16])
+def test_more_levels_than_the_module_has_memories_for_are_refused(bits: int) -> None:
+    with pytest.raises(UsageError, match=rf"^t: activations of {bits} bits; use a bit width from 1 to 8$"):
+        Threshold(name="t", input=stream(), thresholds=np.zeros((1, 1), dtype=int), bits=bits, base=0)

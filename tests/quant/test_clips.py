@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import time
+import tracemalloc
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -21,10 +22,13 @@ from framegate.quant.clips import (
     decode_all,
     decode_views,
     missing_frames,
+    seconds,
     spread,
+    stream_facts,
     wide_frames,
 )
 from framegate.quant.datasets import find_clips
+from framegate.quant.shop import write_mp4
 from framegate.quant.transforms import TransformConfig, middles
 
 from tests.quant.conftest import cut_off
@@ -78,6 +82,75 @@ def test_rotation_metadata_is_applied(video: Video, matrix: tuple[int, int, int,
         content[at + offset : at + offset + 4] = value.to_bytes(4, "big", signed=True)
     path.write_bytes(content)
     assert bright(decode(path, frames=4, size=32)) == side
+
+
+@pytest.mark.parametrize("size", [(16000, 1), (1, 16000), (8000, 2), (4160, 128)])
+def test_a_picture_that_would_fill_the_memory_is_refused_by_its_size(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = _lossless(tmp_path / "a.avi", *size)
+    message = rf"a\.avi: its picture of {size[0]}x{size[1]} pixels has one side more than 32 times as long"
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match=message):
+            wide_frames(path, 64)
+        with pytest.raises(UsageError, match=message):
+            wide_frames(path, 64, tmp_path / "cache")
+        assert tracemalloc.get_traced_memory()[1] < 16e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (32, 1), (1, 32), (4096, 128), (2, 3)])
+def test_every_other_picture_takes_memory_by_what_is_kept_of_it(
+    size: tuple[int, int], tmp_path: Path
+) -> None:
+    path = _lossless(tmp_path / "a.avi", *size)
+    tracemalloc.start()
+    try:
+        frames = wide_frames(path, 64)
+        assert min(frames.shape[1:3]) == 64
+        assert tracemalloc.get_traced_memory()[1] < 3 * 4 * 64 * 64 * 32 * 3
+    finally:
+        tracemalloc.stop()
+
+
+def _lossless(path: Path, width: int, height: int) -> Path:
+    """A video of four frames of any size."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=Fraction(12))
+        stream.width, stream.height, stream.pix_fmt = width, height, "rgb24"
+        for number in range(4):
+            picture = np.full((height, width, 3), 40 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["12:30.mp4", "file:a.mp4", "http:a.mp4", "concat:a|b.mp4", "-.mp4", "a b;c'.mp4"]
+)
+@pytest.mark.parametrize("folder", ["", "tape:7"])
+def test_a_video_may_have_any_name_from_where_one_stands(
+    video: Video, name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = video("plain.mp4")
+    (tmp_path / folder).mkdir(exist_ok=True)
+    shutil.copy(plain, tmp_path / folder / name)
+    monkeypatch.chdir(tmp_path)
+    path = Path(folder) / name
+    assert np.array_equal(wide_frames(path, 16), wide_frames(plain, 16))
+    assert seconds(path) == seconds(plain)
+    assert stream_facts(path) == stream_facts(plain)
+    write_mp4(path, [np.zeros((96, 96, 3), np.uint8)])
+    assert len(wide_frames(path, 16)) == 1
+
+
+@pytest.mark.parametrize("name", ["a" * 6000, "a\0.mp4"])
+def test_a_name_that_no_video_can_have_is_one_sentence(name: str, tmp_path: Path) -> None:
+    for cache in (None, tmp_path):
+        with pytest.raises(UsageError, match=r"(not there|not a readable video)"):
+            wide_frames(tmp_path / name, 16, cache)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

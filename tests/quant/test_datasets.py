@@ -9,7 +9,6 @@ import pytest
 from framegate.errors import UsageError
 from framegate.quant.clips import Clip
 from framegate.quant.datasets import (
-    INDEX,
     find_clips,
     in_two_classes,
     labels_of,
@@ -18,6 +17,7 @@ from framegate.quant.datasets import (
     readable,
     require_classes,
 )
+from framegate.quant.lists import INDEX
 from framegate.quant.transforms import TransformConfig
 
 from tests.quant.conftest import cut_off
@@ -194,6 +194,90 @@ def test_a_wrong_list_is_named_with_its_line(layout: Layout, text: bytes, messag
     (folder / INDEX).write_bytes(text)
     with pytest.raises(UsageError, match=rf"clips\.csv.*{message}"):
         find_clips(folder)
+
+
+@pytest.mark.parametrize("name", ["path", "label", "source", "split"])
+@pytest.mark.parametrize("place", range(5))
+def test_a_column_that_is_there_twice_is_refused(layout: Layout, name: str, place: int) -> None:
+    folder, row = layout("x/1.mp4"), {"path": "x/1.mp4", "label": "a", "source": "tape", "split": "test"}
+    names = [*list(row)[:place], name.title(), *list(row)[place:]]
+    cells = [row.get(column, "another") for column in names]
+    (folder / "two.csv").write_text(f"{','.join(names)}\n{','.join(cells)}\n")
+    message = rf"two\.csv: has 2 columns '{name}'; remove or rename all but the one that is meant$"
+    with pytest.raises(UsageError, match=message):
+        read(folder / "two.csv")
+    with pytest.raises(UsageError, match=message):
+        read_splits([folder], folder / "two.csv")
+
+
+@pytest.mark.parametrize("name", ["label", "youtube_id", "time_start", "time_end"])
+def test_a_kinetics_column_that_is_there_twice_is_refused(layout: Layout, name: str) -> None:
+    folder = layout("q7_000003_000013.mp4")
+    (folder / "k.csv").write_text(f"label,youtube_id,time_start,time_end,{name}\neating,q7,3,13,q7\n")
+    with pytest.raises(UsageError, match=rf"k\.csv: has 2 columns '{name}'; remove or rename"):
+        read(folder / "k.csv")
+
+
+def test_columns_that_nobody_reads_may_have_any_names(layout: Layout) -> None:
+    folder = layout("x/1.mp4")
+    (folder / INDEX).write_text("path,label,note,note,,\nx/1.mp4,a,1,2,,\n")
+    assert found(find_clips(folder)) == [("1.mp4", "a", "x/1.mp4")]
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999", "1e300", "-1", "", "3;"])
+@pytest.mark.parametrize("column", ["time_start", "time_end"])
+def test_times_that_are_none_are_named_with_their_line(layout: Layout, column: str, number: str) -> None:
+    folder = layout("q7_000003_000013.mp4")
+    times = {"time_start": "3", "time_end": "13"} | {column: number}
+    (folder / "k.csv").write_text(
+        f"label,youtube_id,{','.join(times)}\neating,q8,{','.join(times.values())}\n"
+    )
+    with pytest.raises(UsageError, match=r"k\.csv, line 2: (needs label|q8_.* is not there)"):
+        read(folder / "k.csv")
+
+
+ODD_NAMES = ("a" * 6000, "b/" * 3000 + "1.mp4", "a\0.mp4", "\0", "a" * 300 + "/1.mp4", "x")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=["long", "deep", "nul", "nul alone", "long folder", "folder"])
+def test_a_path_that_no_video_can_have_is_one_short_sentence(layout: Layout, name: str) -> None:
+    folder = layout("x/1.mp4")
+    (folder / "list.csv").write_text(f"path,label\n{name},a\n")
+    (folder / "parts.csv").write_text(f"path,split\n{name},train\n")
+    for attempt, message in (
+        (
+            lambda: read(folder / "list.csv"),
+            r"list\.csv, line 2: .* is not there; correct or remove the line$",
+        ),
+        (lambda: read_splits([folder], folder / "parts.csv"), r"parts\.csv, line 2: .* is not a clip of"),
+        (lambda: read(folder / "gone" / name), "not there; give a video file or a folder of clips$"),
+        (lambda: read_splits([folder], folder / "gone" / name), "not there; give a list with the columns"),
+    ):
+        with pytest.raises(UsageError, match=message) as caught:
+            attempt()
+        assert len(str(caught.value)) < 1000
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("names", "layout_name", "expected"),
+    [
+        (["pay/1.mp4", "steal/2.mp4", "pay/x.mp4/"], "class folders", ["pay", "steal"]),
+        (["pay/1.mp4", "steal/2.mp4", "pay/x.mp4/3.mp4"], "class folders", ["pay", "steal"]),
+        (["pay/1.mp4", "steal.mp4/2.mp4"], "class folders", ["pay", "steal.mp4"]),
+        (["1.mp4", "2.mp4", "x.mp4/"], "videos", [None, None]),
+        (["Abuse001_x264.mp4", "Shoplifting044_x264.mp4/"], "UCF-Crime names", ["Abuse"]),
+    ],
+)
+def test_a_folder_named_like_a_video_is_a_folder(
+    layout: Layout, names: list[str], layout_name: str, expected: list[str | None]
+) -> None:
+    root = layout(*(name for name in names if not name.endswith("/")))
+    for name in names:
+        (root / name).mkdir(parents=True, exist_ok=True) if name.endswith("/") else None
+    dataset = read(root)
+    assert dataset.layout == layout_name
+    assert [clip.label for clip in dataset.clips] == expected
 
 
 # DCSASS and UCF-Crime

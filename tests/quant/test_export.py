@@ -72,3 +72,13 @@ def test_a_float_network_has_nothing_to_export(tiny: NetworkConfig, tmp_path: Pa
         ):
             export_qonnx(Network(tiny.model_copy(update={option: None})), tmp_path / "model.qonnx.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("value", ["no", '{"frames": -3}', '{"widths": "wide"}'])
+def test_a_configuration_that_cannot_be_read_is_named(value: str) -> None:
+    model = onnx.ModelProto()
+    onnx.helper.set_model_props(model, {"framegate.network": value})
+    with pytest.raises(
+        UsageError, match=r"^the graph's metadata framegate.network cannot be read \(.*; export the"
+    ):
+        network_config(model)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from framegate.errors import UsageError
-from framegate.quant import mobilenetv2
+from framegate.quant import mobilenetv2, mobilenetv2_shape
 from framegate.quant.base import Residual
 from framegate.quant.complexity import complexity
 from framegate.quant.export import export_qonnx
@@ -192,8 +192,17 @@ def _branch(block: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 def test_mobilenetv2_has_the_paper_s_channels_and_shifts_only_beside_a_shortcut() -> None:
-    assert mobilenetv2.widths(1.0) == mobilenetv2.WIDTHS
-    assert mobilenetv2.widths(0.35) == (16, 8, 8, 16, 24, 32, 56, 112)  # of the paper's released networks
+    assert mobilenetv2_shape.widths(1.0) == mobilenetv2_shape.WIDTHS
+    assert mobilenetv2_shape.widths(0.35) == (
+        16,
+        8,
+        8,
+        16,
+        24,
+        32,
+        56,
+        112,
+    )  # of the paper's released networks
     network = of_paper("tsm-mobilenetv2-full", 2)
     blocks = [block for block in network.body if isinstance(block, mobilenetv2.InvertedResidual)]
     assert len(blocks) == 17

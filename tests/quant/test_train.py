@@ -89,6 +89,43 @@ def test_a_run_of_other_options_is_not_overwritten(finished: Path, shop: Path, t
         train(QUICK, tmp_path / "others", finished, say=quiet)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "gone.h5"}, r"gone\.h5: "),
+        ({"inflate": "gone.pt"}, r"gone\.pt: cannot be read"),
+        ({"weights": "a" * 6000}, "cannot be read"),
+        ({"validation": 0.9}, r"share=0\.9: "),
+    ],
+)
+def test_a_run_that_failed_before_it_trained_may_be_tried_again_with_other_options(
+    options: dict, message: str, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        train(QUICK.override(options, {}), shop, tmp_path / "run", say=quiet)
+
+    def reached(*_: object, **__: object) -> None:
+        raise InterruptedRunError
+
+    monkeypatch.setattr(train_module, "fit", reached)
+    with pytest.raises(InterruptedRunError):
+        train(QUICK, shop, tmp_path / "run", say=quiet)
+    assert QUICK.toml() in (tmp_path / "run" / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    "left", ["float.pt", ".resume/float.ckpt", "fold2/w4a4.pt", "fold1/.resume/float.ckpt"]
+)
+def test_what_was_trained_keeps_its_folder(left: str, tmp_path: Path) -> None:
+    train_module.claim(tmp_path, "one")
+    train_module.claim(tmp_path, "another")
+    (tmp_path / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / left).touch()
+    train_module.claim(tmp_path, "another")
+    with pytest.raises(UsageError, match="was trained with other options"):
+        train_module.claim(tmp_path, "one")
+
+
 def test_clips_without_classes_cannot_be_trained_on(shop: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"take: its clips are not in two or more classes"):
         train(QUICK, shop / "take", tmp_path / "run", say=quiet)
@@ -111,6 +148,36 @@ def test_odd_options_and_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("seed = ")
     with pytest.raises(UsageError, match=r"bad\.toml: not a readable TOML file"):
         Recipe.read(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("batch = 0", r"mine\.toml: batch=0: .*greater than or equal to 1"),
+        ("epochs = 3", r"mine\.toml: epochs=3: Extra inputs are not permitted"),
+        ('weights = "a"\ninflate = "b"', r"mine\.toml: weights=a and inflate=b both say where to start"),
+        ("[augment]\nflip = 2", r"mine\.toml: flip=2: "),
+        ("float_rate = inf", r"mine\.toml: float_rate=inf: "),
+        ("network = 3", r"mine\.toml: network=3: "),
+        ("a = " + "[" * 9000, r"mine\.toml: not a readable TOML file"),
+        ("[network]\nsize = 7", r"size=7: .*the recipe is .*mine\.toml\)$"),
+        ("[network]\nwidths = [8, 1000000]", r"widths\.1=1000000: .*the recipe is .*mine\.toml\)$"),
+        ('[network]\ntransform = "best"', r"preset='best' is not .*the recipe is .*mine\.toml\)$"),
+        ("[network]\nalpha = 0.25", r"alpha=0\.25 is not of tsm-lite .*the recipe is .*mine\.toml\)$"),
+    ],
+)
+def test_a_wrong_recipe_is_named_with_its_file(text: str, message: str, shop: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        train(Recipe.find(str(tmp_path / "mine.toml")).override({"batch": 2}, {}), shop, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["gone.toml", "a" * 6000 + ".toml", "a\0.toml", "."])
+def test_a_recipe_that_cannot_be_read_is_one_sentence(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not a readable TOML file") as caught:
+        Recipe.read(tmp_path / name)
+    assert len(str(caught.value)) < 1000
 
 
 def independent(**network: object) -> Recipe:
@@ -253,4 +320,4 @@ def test_recipes_come_with_the_package(tmp_path: Path) -> None:
     ):
         Recipe.find("best")
     (tmp_path / "mine.toml").write_text(Recipe.find("shoplifting").toml())
-    assert Recipe.find(str(tmp_path / "mine.toml")) == Recipe.find("shoplifting")
+    assert Recipe.find(str(tmp_path / "mine.toml")).toml() == Recipe.find("shoplifting").toml()

@@ -11,31 +11,33 @@ from framegate.hls.emit import emit
 from framegate.hls.schedule import schedule
 from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.verify import verify
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import FIXED_SEED, NEW_SEEDS
 from tests.dataflows import random_pixels
 from tests.random_graphs import graphs
 
 _SLACK = st.sampled_from([0.0, 0.0, 0.1, 1.0])  # how much slower than admitted the source is
 
 
-def options(examples: int) -> settings:
-    return settings(
-        max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
-
-
-@options(25)
+@settings(FIXED_SEED, max_examples=25)
 @given(dataflow=graphs(), slack=_SLACK)
 def test_every_beat_is_on_time(dataflow: Dataflow, slack: float, quick: Simulator) -> None:
     expect_on_time(dataflow, slack, quick)
 
 
 @pytest.mark.slow
-@options(400)
+@settings(FIXED_SEED, max_examples=400)
 @given(dataflow=graphs(), slack=_SLACK)
 def test_every_beat_of_many_graphs_is_on_time(dataflow: Dataflow, slack: float, quick: Simulator) -> None:
+    expect_on_time(dataflow, slack, quick)
+
+
+@pytest.mark.slow
+@settings(NEW_SEEDS, max_examples=400)
+@given(dataflow=graphs(), slack=_SLACK)
+def test_every_beat_of_new_graphs_is_on_time(dataflow: Dataflow, slack: float, quick: Simulator) -> None:
     expect_on_time(dataflow, slack, quick)
 
 

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 import torch
 from framegate.errors import UsageError
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.kernels import Decide, Fork, MatVec, Threshold, Window
+from framegate.hls.dataflow import PIXELS, Dataflow
+from framegate.hls.kernels import Decide, Depthwise, Fork, MatVec, Mean, Threshold, Window
 from framegate.hls.stream import Stream
 from framegate.rtl_sim import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn.functional import conv2d
 
-from tests.dataflows import random_pixels, residual, separable
+from tests.dataflows import Builder, random_pixels, residual, separable
 
 Images = torch.Tensor  # (N*T, C, H, W), float64
 
@@ -80,6 +82,59 @@ def test_the_fast_way_gives_what_kernel_by_kernel_gives() -> None:
     slow = dict(reference.outputs(dataflow, pixels))["segments"].reshape(3, -1)
     assert np.array_equal(reference.logits(dataflow, pixels), slow)
     assert len(np.unique(slow, axis=0)) > 1
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(
+    weight_bits=st.integers(2, 14),
+    bits=st.integers(1, 8),
+    signed=st.booleans(),
+    depthwise=st.booleans(),
+    size=st.sampled_from([1, 3]),
+    stride=st.integers(1, 2),
+    seed=st.integers(0, 1000),
+)
+def test_any_widths_of_weights_and_activations(
+    weight_bits: int, bits: int, signed: bool, depthwise: bool, size: int, stride: int, seed: int
+) -> None:
+    """Fast logits, kernel by kernel, and plain numpy, with weights and activations at both ends of their ranges."""
+    random = np.random.default_rng(seed)
+    net = Builder(Stream(frames=2, height=5, width=6, channels=3, bits=8, signed=False), seed)
+    steps = (1 << bits) - 1
+    thresholds = np.sort(random.integers(0, 257, (3, steps)), axis=1)
+    base = -(1 << (bits - 1)) if signed else 0
+    act = Threshold(name="act", input=net.stream((PIXELS, 0)), thresholds=thresholds, bits=bits, base=base)
+    x = net.add(act, (PIXELS, 0))
+    padding = (size // 2,) * 4
+    if depthwise:
+        x = net.depthwise("product", x, size, stride, padding)
+    else:
+        x = net.conv("product", x, 4, size, stride, padding[0])
+    product = net.kernels[-1]
+    assert isinstance(product, MatVec | Depthwise)
+    end = 1 << (weight_bits - 1)
+    weights = random.integers(-end, end, product.weights.shape)
+    weights.flat[:: random.integers(1, 4)] = random.choice([-end, end - 1])
+    net.kernels[-1] = replace(product, weights=weights)
+    x = net.add(Mean(name="pixels_mean", input=net.stream(x), over="frame"), x)
+    x = net.add(Mean(name="frames_mean", input=net.stream(x), over="clip"), x)
+    net.add(Decide(name="decide", input=net.stream(x)), x)
+    dataflow = net.dataflow(tuple("abcd"[: net.stream(x).channels]))
+
+    pixels = random_pixels(dataflow, 3, seed)
+    pixels.flat[::5], pixels.flat[::7] = 0, 255
+    values = base + (pixels[..., None] >= thresholds).sum(axis=-1)
+    padded = np.pad(values, ((0, 0), (0, 0), *((padding[0],) * 2,) * 2, (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (size, size), axis=(2, 3))
+    windows = windows[:, :, ::stride, ::stride].transpose(0, 1, 2, 3, 5, 6, 4)  # (…, ky, kx, channel)
+    if depthwise:
+        sums = np.einsum("nthwyxc,cyx->nthwc", windows, weights.reshape(3, size, size))
+    else:
+        sums = np.einsum("nthwyxc,ryxc->nthwr", windows, weights.reshape(4, size, size, 3))
+    expected = sums.sum(axis=(1, 2, 3))
+    *_, (_, decided) = reference.outputs(dataflow, pixels)
+    assert np.array_equal(decided.reshape(3, -1)[:, :-1], expected)
+    assert np.array_equal(reference.logits(dataflow, pixels), expected)
 
 
 def test_clips_of_a_batch_do_not_touch_each_other() -> None:

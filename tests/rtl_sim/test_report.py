@@ -15,6 +15,8 @@ LATENCY = {
     "clock_mhz": 50.0,
     "initiation_interval": 4096,
     "latency_cycles": 33000,
+    "after_last_pixel": 300,
+    "latency_ms": 0.66,
     "frames_per_second": 12207.0,
     "clips_per_second": 1525.9,
     "mac_utilization": 0.75,
@@ -56,22 +58,34 @@ FLOW = {
 }
 
 
-def rung(name: str, mismatches: int = 0) -> dict[str, Any]:
+def rung(name: str, mismatches: int | None = 0, compares: str = "integers") -> dict[str, Any]:
     return {
         "rung": name,
         "clips": 3,
         "values": 600,
         "mismatches": mismatches,
+        "compares": compares,
         "first_mismatch": "conv0: frame 1, pixel (2, 3), channel 4" if mismatches else None,
     }
+
+
+FLOAT, YARDSTICK = rung("float", 2, "predictions"), rung("reference", None, "yardstick")
 
 
 def verdict(**changes: Any) -> dict[str, Any]:
     return {
         "model": "tsm-lite",
         "classes": ["take", "conceal"],
-        "ladder": [rung("float", mismatches=2), rung("reference"), rung("verilator")],
+        "ladder": [FLOAT, rung("finn"), YARDSTICK, rung("verilator")],
         "latency_cycles": {"predicted": 33000, "measured": 33000, "jitter": 0},
+        "bit_exact": True,
+        "first_mismatch": None,
+        "late": None,
+        "simulator": "verilator",
+        "cycles_per_second": 1e6,
+        "clips": [],
+        "metrics": None,
+        "confusion": None,
         **changes,
     }
 
@@ -106,13 +120,17 @@ def test_all_is_well(tmp_path: Path) -> None:
     }
     assert "1,234" in page, "the FIFO table"
     assert "12,345" in page, "the utilization"
+    assert re.search(
+        r'<td>reference</td>(\s*<td class="number">\d+</td>){2}\s*<td class="number soft">yardstick</td>',
+        page,
+    )
     assert page.count("<g transform") == len(LATENCY["kernels"]), "a row per kernel in the pipeline"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("changes", "title", "figure", "words"),
     [
-        ({"ladder": [rung("reference"), rung("verilator", 7)]}, "Values", "7 differ", "first at verilator"),
+        ({"ladder": [YARDSTICK, rung("verilator", 7)]}, "Values", "7 differ", "first at verilator"),
         (
             {"latency_cycles": {"predicted": 33000, "measured": 33001, "jitter": 2}},
             "Latency",
@@ -208,7 +226,7 @@ def test_alarms_are_shown_with_their_threshold_and_where_levels_disagree(tmp_pat
         "predicted": "conceal",
         "alarms": ["conceal"],
     }
-    ladder = [{**rung("brevitas"), "alarms": 3, "alarm_mismatches": 2}, rung("reference")]
+    ladder = [{**rung("brevitas"), "alarms": 3, "alarm_mismatches": 2}, YARDSTICK]
     page = report(
         tmp_path / "build", verdict=verdict(clips=[clip], thresholds={"conceal": 0.5}, ladder=ladder)
     )

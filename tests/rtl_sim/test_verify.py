@@ -115,32 +115,43 @@ def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
     expect_green(verdict, made, clips=3)
 
 
-def test_the_clear_pin_makes_the_next_frame_the_first(tmp_path: Path, icarus: Simulator) -> None:
+@pytest.mark.parametrize("probe", [False, True], ids=["result", "every-stream"])
+def test_stalls_and_a_cut_clip_change_no_value(
+    probe: bool, tiny: Design, tmp_path: Path, quick: Simulator
+) -> None:
+    pixels = random_pixels(tiny.dataflow, 2)
+    verdict = verify(tiny.dataflow, tiny.rtl, pixels, tmp_path, simulator=quick, probe=probe, seed=7)
+    expect_green(verdict, tiny, clips=2)
+    found = verdict.stalled
+    assert found is not None
+    assert (found.mismatches, found.first_mismatch, found.seed) == (0, None, 7)
+    assert found.full
+    assert found.longest_wait > tiny.times.initiation_interval
+    beats = tiny.dataflow.pixels.beats
+    assert beats // 2 <= found.cut_after < beats
+    if not probe:
+        assert found.values == 4 * found.clips > 2 * 4
+        assert found.streams_stalled is None
+        return
+    assert found.values > values_of_all_streams(tiny.dataflow, found.clips)
+    assert found.streams_stalled is not None
+    stalled, streams = found.streams_stalled
+    assert stalled > streams // 2
+
+
+def test_a_stream_that_is_cut_begins_anew(tmp_path: Path, icarus: Simulator) -> None:
     made = design(fold(endless(residual(online=True)), load_target("ulx3s-85f"), 50, 50_000), tmp_path)
     frames = random_pixels(made.dataflow, 4)
-    twice = np.concatenate([frames, frames])
-    late = 10 * made.times.latency_cycles  # the first four are through by then
-    offers = np.repeat([0, late + 100], frames.size // 3)
-    verdict = verify(
-        made.dataflow,
-        made.rtl,
-        twice,
-        tmp_path / "sim",
-        simulator=icarus,
-        offers=offers,
-        clear=f"cycle == {late}",
-    )
-    assert np.array_equal(verdict.logits[4:], verdict.logits[:4])
-    assert np.array_equal(verdict.logits[:4], steps_of(made.dataflow, frames))
-    assert not np.array_equal(
-        verdict.logits[4:], steps_of(made.dataflow, twice)[4:]
-    )  # else it proves nothing
-
-
-def steps_of(dataflow: Dataflow, frames: np.ndarray) -> np.ndarray:
-    """The logits after every step of one stream."""
-    values = dict(reference.outputs(dataflow, frames))
-    return values["decide"][..., : len(dataflow.classes)].reshape(len(frames), -1)
+    verdict = verify(made.dataflow, made.rtl, frames, tmp_path / "sim", simulator=icarus, seed=3)
+    assert verdict.bit_exact, verdict.stalled
+    unconnected = made.copy(tmp_path / "unconnected")
+    top = unconnected / "framegate.sv"
+    top.write_text(top.read_text().replace("rst || clear;", "rst;"))
+    spoiled = verify(made.dataflow, unconnected, frames, tmp_path / "sim", simulator=icarus, seed=3)
+    assert spoiled.mismatches == 0
+    assert not spoiled.bit_exact
+    assert spoiled.stalled is not None
+    assert re.match(r"stalled, seed 3: after `clear`: decide: clip \d", str(spoiled.stalled.first_mismatch))
 
 
 def test_lanes_that_do_not_divide_each_other(tmp_path: Path, icarus: Simulator) -> None:
@@ -197,7 +208,7 @@ def test_pauses_of_source_and_sink_change_no_value_and_block_nothing(
 @pytest.mark.parametrize("kernel", ["stem", "stage1_conv2", "head"])
 def test_a_flipped_weight_bit_is_named(kernel: str, tiny: Design, tmp_path: Path, quick: Simulator) -> None:
     rtl = tiny.copy(tmp_path / "rtl")
-    image = rtl / f"{kernel}_weights0.hex"
+    image = rtl / f"framegate_{kernel}_weights0.hex"
     words = image.read_text().split()
     words[0] = f"{int(words[0], 16) ^ 1:0{len(words[0])}x}"
     image.write_text("\n".join(words) + "\n")
@@ -212,7 +223,7 @@ def test_a_flipped_weight_bit_is_seen_at_the_result_too(
     tiny: Design, tmp_path: Path, quick: Simulator
 ) -> None:
     rtl = tiny.copy(tmp_path / "rtl")
-    image = rtl / "head_weights0.hex"
+    image = rtl / "framegate_head_weights0.hex"
     words = image.read_text().split()
     image.write_text("\n".join([f"{int(words[0], 16) ^ 1:0{len(words[0])}x}", *words[1:]]) + "\n")
     verdict = verify(tiny.dataflow, rtl, random_pixels(tiny.dataflow, 2), tmp_path / "sim", simulator=quick)

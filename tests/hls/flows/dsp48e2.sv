@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What UltraScale+'s DSP slice does, of what xilinx_multiplier.sv uses: registers behind A, B and perhaps P, product and
+// What UltraScale+'s DSP slice does, of what fg_multiplier_xilinx.sv uses: registers behind A, B and perhaps P, product and
 // cascade. (AMD, "UltraScale Architecture DSP Slice", UG579.) Anything else makes P unknown.
 module DSP48E2 #(
     parameter int AREG = 1, BREG = 1, ACASCREG = 1, BCASCREG = 1, MREG = 1, PREG = 1, CREG = 1, DREG = 1, ADREG = 1,

@@ -18,7 +18,7 @@ module serial_link_tb #(
 
     assign pixel_ready = design_ready && !stall;
 
-    serial_link #(.PIXEL_BITS(PIXEL_BITS), .RESULT_BITS(72)) u_link (
+    fg_serial_link #(.PIXEL_BITS(PIXEL_BITS), .RESULT_BITS(72)) u_link (
         .clk(clk), .rst(rst), .rxd(rxd), .txd(txd), .led(led), .design_rst(design_rst),
         .pixel_valid(pixel_valid), .pixel_ready(pixel_ready), .pixel_data(pixel_data),
         .result_valid(result_valid), .result_ready(result_ready), .result_data(result_data)

@@ -63,11 +63,11 @@ def test_rerun_reuses_every_step_and_an_edit_redoes_it(rtl: Path) -> None:
     first = build(rtl)
     said: list[str] = []
     assert build(rtl, said) == first
-    assert said == [f"{step}: inputs unchanged, reused" for step in ("synthesis", "routing", "bitstream")]
+    assert said == [f"{step}: unchanged, kept" for step in ("synthesis", "routing", "bitstream")]
     set_parameter(rtl, "LANES", 3)
     said.clear()
     assert build(rtl, said).dsp > first.dsp
-    assert not any("reused" in line for line in said)
+    assert not any("kept" in line for line in said)
 
 
 def test_interrupted_step_leaves_nothing_and_keeps_the_step_before(
@@ -86,10 +86,10 @@ def test_interrupted_step_leaves_nothing_and_keeps_the_step_before(
         with pytest.raises(KeyboardInterrupt):
             build(rtl)
     left = sorted(path.name for path in (rtl.parent / "flow" / TARGET.name).iterdir())
-    assert left == ["nextpnr.log", "synthesis", "yosys.log"]
+    assert left == [".lock", ".steps.json", "nextpnr.log", "synthesis", "yosys.log"]
     said: list[str] = []
     build(rtl, said)
-    assert said[0] == "synthesis: inputs unchanged, reused"
+    assert said[0] == "synthesis: unchanged, kept"
 
 
 def test_too_large_names_what_is_over_and_by_how_much(rtl: Path) -> None:

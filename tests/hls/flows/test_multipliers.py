@@ -11,6 +11,7 @@ from framegate.hls.emit import hardware
 from framegate.hls.kernels import Kernel
 from framegate.rtl_sim.simulator import Simulator
 
+from tests import lint
 from tests.kernels import bench
 from tests.kernels.test_depthwise import CASES as DEPTHWISE
 from tests.kernels.test_matvec import CASES as MATVEC
@@ -37,12 +38,23 @@ WIDE_KERNELS = {
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_of_the_ecp5(name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(KERNELS[name], "ecp5_multiplier.sv", "mult18x18d.sv", tmp_path, icarus, monkeypatch)
+    _check(KERNELS[name], "fg_multiplier_ecp5.sv", "mult18x18d.sv", tmp_path, icarus, monkeypatch)
 
 
 @pytest.mark.parametrize("name", WIDE_KERNELS)
 def test_of_ultrascale(name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    _check(WIDE_KERNELS[name], "xilinx_multiplier.sv", "dsp48e2.sv", tmp_path, icarus, monkeypatch)
+    _check(WIDE_KERNELS[name], "fg_multiplier_xilinx.sv", "dsp48e2.sv", tmp_path, icarus, monkeypatch)
+
+
+def test_verilator_takes_the_cell_as_the_flow_sets_it(tmp_path: Path) -> None:
+    registers = ", ".join(f'.REG_{name}_CLK("CLK0")' for name in ("INPUTA", "INPUTB", "OUTPUT"))
+    ports = ".CLK0(clk), .CE0(1'b1), .RST0(1'b0), .A0(a), .B0(b), .P0(p)"
+    netlist = tmp_path / "netlist.sv"
+    netlist.write_text(
+        f"module netlist (input clk, a, b, output p); MULT18X18D #({registers}) u ({ports}); endmodule\n"
+    )
+    said = lint.warnings([netlist, Path(__file__).with_name("mult18x18d.sv")], "netlist", "-Wno-lint")
+    assert [line for line in said if line.startswith("%Error")] == []
 
 
 def _check(
@@ -53,9 +65,13 @@ def _check(
     simulator: Simulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Simulate `kernel` with the flow's `part` in the place of multiplier.sv, on a `model` of the device's own."""
-    multiplier = folder / "multiplier.sv"
+    """Simulate `kernel` with the flow's `part` in the place of fg_multiplier.sv, on a `model` of the device's own."""
+    multiplier = folder / "fg_multiplier.sv"
     shutil.copy(Path(flows.__file__).with_name(part), multiplier)
     others = [path for path in hardware(kernel) if path.name != multiplier.name]
-    monkeypatch.setattr(bench, "hardware", lambda _: [*others, multiplier, Path(__file__).with_name(model)])
+    cell = Path(__file__).with_name(model).read_text()
+    for register in ("INPUTA", "INPUTB", "OUTPUT"):  # which the flow turns on in the netlist
+        cell = cell.replace(f'REG_{register}_CLK = "NONE"', f'REG_{register}_CLK = "CLK0"')
+    (folder / model).write_text(cell)
+    monkeypatch.setattr(bench, "hardware", lambda _: [*others, multiplier, folder / model])
     bench.check_kernel(kernel, folder, simulator=simulator)

@@ -19,7 +19,7 @@ def test_pixels_arrive_decisions_return_and_losses_are_told(tmp_path: Path, pixe
     sources = [
         HERE / "serial_link_tb.sv",
         HERE / "tiny" / "framegate.sv",
-        *(FLOWS / name for name in ("serial_link.sv", "uart_rx.sv", "uart_tx.sv")),
+        *(FLOWS / name for name in ("fg_serial_link.sv", "fg_uart_rx.sv", "fg_uart_tx.sv")),
     ]
     options = ["-g2012", f"-Pserial_link_tb.PIXEL_BITS={pixel_bits}"]
     compiler, simulator = find("iverilog").command, find("vvp").command

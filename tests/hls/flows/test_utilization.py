@@ -78,7 +78,7 @@ def test_counts_are_kept_and_redone_after_an_edit(rtl: Path, target: str, dsp: i
     assert Utilization(**written) == found
     said: list[str] = []
     assert count(rtl, target, said) == found
-    assert said == ["utilization: inputs unchanged, reused"]
+    assert said == ["utilization: unchanged, kept"]
     with_lanes(rtl, 2)
     assert count(rtl, target).dsp == 2 * dsp
 

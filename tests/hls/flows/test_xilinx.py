@@ -131,7 +131,7 @@ def test_vivado_is_not_run_again_until_something_changes(rtl: Path, out: Path) -
     first = build(rtl, out)
     said: list[str] = []
     assert build(rtl, out, said) == first
-    assert said == ["routing: inputs unchanged, reused"]
+    assert said == ["routing: unchanged, kept"]
     (rtl / "weights.hex").write_text("1\n")
     said.clear()
     build(rtl, out, said)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Single faults in emitted RTL, as changes of its text: what `framegate simulate` must see without probes."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change, in the first file of that ending that holds the pattern."""
+
+    kind: str
+    design: str  # of tests.rtl_sim.test_mutants.DESIGNS
+    file: str  # how its name ends
+    pattern: str  # a regular expression; blanks stand for any white space
+    instead: str
+    equal: str = ""  # why no value and no cycle of the result changes
+    seen_by: str = ""  # what sees it, where simulation without probes does not
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.file}: {self.instead[:60] or 'nothing for'} ({self.pattern[:40]})"
+
+    def apply(self, rtl: Path) -> None:
+        """Change the text. Raises LookupError when the pattern is nowhere: the RTL has changed, adapt it."""
+        pattern = re.compile(self.pattern.replace(" ", r"\s*"))
+        for file in sorted(rtl.iterdir()):
+            text = file.read_text()
+            if re.search(rf"(^|_){self.file}$", file.name) and pattern.search(text):
+                file.write_text(pattern.sub(self.instead, text, count=1))
+                return
+        raise LookupError(f"{self}: no such text in {rtl}")
+
+
+A, B = "residual", "two-rates"
+_MOVE = r"assign move = out_ready[^;]*;"
+_ROOM = r"assign room = out_ready[^;]*;"
+_IN = r"assign in_ready = [^;]*;"
+
+
+def _reset(design: str, kernel: str, register: str) -> Mutant:
+    """A register of which the reset is missing."""
+    return Mutant(
+        "reset missing", design, f"{kernel}.sv", rf"(if \(rst\)[^@]*?)\b{register} <= [^;]*;", r"\1"
+    )
+
+
+def _counts(design: str, kernel: str, pattern: str, instead: str) -> Mutant:
+    return Mutant("counter off by one", design, f"{kernel}.sv", pattern, instead)
+
+
+def _uncleared(design: str, instance: str) -> Mutant:
+    """An instance that `clear` does not reach."""
+    pattern = rf"(u_{instance} \( \.clk\(clk\), \.rst\()reset"
+    return Mutant("clear not connected", design, "framegate.sv", pattern, r"\1rst")
+
+
+IGNORES_READY = [
+    *(
+        Mutant("ignores ready", A, f"{k}.sv", _MOVE, "assign move = 1'b1;")
+        for k in ("matvec", "threshold", "window")
+    ),
+    Mutant("ignores ready", B, "depthwise.sv", _MOVE, "assign move = 1'b1;"),
+    Mutant("ignores ready", A, "fifo.sv", _MOVE, "assign move = 1'b1;"),
+    *(Mutant("ignores ready", A, f"{k}.sv", _ROOM, "assign room = 1'b1;") for k in ("shift", "add")),
+    *(
+        Mutant("ignores ready", B, f"{k}.sv", _ROOM, "assign room = 1'b1;")
+        for k in ("frame_gather", "concat")
+    ),
+    *(
+        Mutant("ignores ready", A, f"{k}.sv", _IN, "assign in_ready = 1'b1;")
+        for k in ("mean", "decide", "skid", "fork")
+    ),
+    Mutant("ignores ready", B, "pool.sv", _IN, "assign in_ready = 1'b1;"),
+    Mutant("ignores ready", A, "width.sv", _IN, "assign in_ready = 1'b1;"),
+    Mutant("ignores ready", A, "pace.sv", _IN, "assign in_ready = open;"),
+    Mutant("ignores ready", A, "fifo.sv", r"assign in_ready = !full_q;", "assign in_ready = 1'b1;"),
+    Mutant("ignores ready", A, "window.sv", r"assign in_ready = has_room;", "assign in_ready = 1'b1;"),
+]
+CHANGES = [
+    Mutant("changes while waiting", A, "matvec.sv", r"if \(move && (valid_q\[STAGES-1\]\) total_q)", r"if (\1"),
+    Mutant("changes while waiting", A, "threshold.sv", r"if \(move\) out_q\[", "out_q["),
+    Mutant("changes while waiting", A, "fifo.sv", r"if \(move\) data_q", "data_q"),
+    Mutant("changes while waiting", A, "skid.sv", r"if \(!full_q\) kept_q", "kept_q"),
+    Mutant("changes while waiting", A, "mean.sv", r"if \(take\) out_q", "out_q"),
+    Mutant("changes while waiting", B, "pool.sv", r"if \(take\) pooled_q", "if (in_valid) pooled_q"),
+    Mutant("changes while waiting", A, "decide.sv", r"if \(take\)( begin if \(LANES == C)", r"if (in_valid)\1"),
+    Mutant("changes while waiting", A, "add.sv", r"if \(room\) begin (sum_q <= sum_d;)", r"\1 if (room) begin"),
+]  # fmt: skip
+RESETS = [
+    _reset(A, "matvec", "step_q"), _reset(A, "matvec", "word_q"), _reset(A, "threshold", "beat_q"),
+    _reset(A, "window", "margin_q"), _reset(A, "window", "write_q"), _reset(A, "shift", "slot_q"),
+    _reset(A, "fifo", "head_q"), _reset(A, "mean", "turn_q"), _reset(A, "decide", "beat_q"),
+    _reset(A, "fork", "left_done_q"), _reset(B, "frame_gather", "slot_q"), _reset(B, "concat", "beat_q"),
+    _reset(B, "pool", "tap_q"), _reset(B, "depthwise", "step_q"),
+]  # fmt: skip
+CLEARS = [
+    Mutant("clear not connected", A, "framegate.sv", r"wire reset = rst \|\| clear;", "wire reset = rst;"),
+    *(_uncleared(A, name) for name in ("stem", "stem_window", "stem_act", "stage1_shift", "segments")),
+    *(_uncleared(B, name) for name in ("fast_gather", "depthwise", "concat")),
+]
+COUNTERS = [
+    _counts(A, "matvec", r"STEP'\(STEPS - 1\)", "STEP'(STEPS - 2)"),
+    _counts(A, "mean", r"TURN'\(COUNT - 1\)", "TURN'(COUNT - 2)"),
+    _counts(A, "window", r"OUTBITS'\(OUT_WIDTH - 2\)", "OUTBITS'(OUT_WIDTH - 1)"),
+    _counts(A, "shift", r"SLOT'\(SLOTS - 1\)", "SLOT'(SLOTS - 2)"),
+    _counts(A, "pace", r"WAIT'\(WHOLE - 1\)", "WAIT'(WHOLE)"),
+    _counts(B, "pool", r"TAP'\(TAPS - 1\)", "TAP'(TAPS - 2)"),
+    _counts(B, "frame_gather", r"WAIT'\(STRIDE - 1\)", "WAIT'(STRIDE)"),
+    _counts(B, "concat", r"BEAT'\(BEATS - 1\)", "BEAT'(BEATS - 2)"),
+]
+VALUES = [
+    Mutant("padding value", A, "window.sv", r"BITS'\(PAD_VALUE\)", "BITS'(PAD_VALUE + 1)"),
+    Mutant("window address", A, "window.sv", r"address = row_q \+ ADDR'\(x_q\)", "address = row_q + ADDR'(x_q) + 1'b1"),
+    Mutant("window address", A, "window.sv", r"(\bFREE_LINE = PIXELS'\()STRIDE_H \* WIDTH", r"\1STRIDE_H * WIDTH + 1"),
+    Mutant("sign extension", A, "add.sv", r"\(LEFT_SIGNED != 0\) && left\[LEFT_BITS-1\]", "1'b0"),
+    Mutant("sign extension", A, "threshold.sv", r"\{\(IN_SIGNED != 0\) && x\[IN_BITS-1\], x\}", "{1'b0, x}"),
+    Mutant("sign extension", A, "mean.sv", r"\(SIGNED != 0\) && value\[IN_BITS-1\]", "1'b0"),
+    Mutant("bit dropped", A, "adder_tree.sv", r"ab \+ cd", "ab | cd"),
+    Mutant("bit dropped", A, "matvec.sv", r"field \+ FIELD'\(borrowed\)", "field"),
+    Mutant("bit dropped", A, "add.sv", r"= left_wide \+ right_wide", "= left_wide + right_wide & ~1"),
+    Mutant("pool compares", B, "pool.sv", r"wide > old \? wide : old", "wide < old ? wide : old"),
+    Mutant("threshold compares", A, "threshold.sv", r">= \(limit \^ flip\)", "> (limit ^ flip)"),
+    Mutant("alarm compares", A, "framegate.sv", r"(\.POSITIVE\()2", r"\g<1>1"),
+    Mutant("ties", A, "decide.sv", r"> best_d\) \|\|", ">= best_d) ||", seen_by="tests/kernels/test_decide.py"),
+]  # fmt: skip
+FIFOS = [
+    Mutant(
+        "FIFO depth",
+        A,
+        "fifo.sv",
+        r"COUNT'\(DEPTH - 1\)",
+        "COUNT'(DEPTH - 2)",
+        seen_by="--probe: a beat is late",
+    ),
+    Mutant("FIFO depth", A, "fifo.sv", r"COUNT'\(DEPTH - 1\)", "COUNT'(DEPTH)"),
+]
+IMAGES = [
+    Mutant("weights", A, "stem_weights0.hex", r"^\S+", "0"),
+    Mutant("weights", A, "head_weights0.hex", r"0(?=\n)", "1"),
+    Mutant("thresholds", A, "stem_act_level0.hex", r"0(?=\n)|1(?=\n)|2(?=\n)|3(?=\n)", "4"),
+    Mutant("thresholds", B, "fast_act_level1.hex", r"(?<=\w)\w\n", "f\n"),
+]
+
+MUTANTS = [*IGNORES_READY, *CHANGES, *RESETS, *CLEARS, *COUNTERS, *VALUES, *FIFOS, *IMAGES]
+QUICK = [IGNORES_READY[0], IGNORES_READY[9], CHANGES[2], CLEARS[0], IMAGES[2]]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many single faults in the RTL `framegate simulate` sees without probes."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from framegate.errors import FramegateError
+from framegate.hls.dataflow import Dataflow
+from framegate.hls.emit import emit
+from framegate.hls.folding import fold
+from framegate.hls.schedule import schedule
+from framegate.hls.targets import load_target
+from framegate.rtl_sim.images import compare_images
+from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.verify import verify
+
+from tests.dataflows import random_pixels, residual, two_rates
+from tests.rtl_sim.mutants import MUTANTS, QUICK, Mutant
+
+TARGET = load_target("ulx3s-85f")
+SEED = 1
+DESIGNS: dict[str, Callable[[], Dataflow]] = {
+    "residual": lambda: fold(residual(frames=2, size=4), TARGET, 50, 500_000),
+    "two-rates": lambda: fold(two_rates(frames=4, size=4, ratio=2), TARGET, 50, 500_000),
+}
+
+
+@pytest.fixture(scope="module")
+def designs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Dataflow, Path]]:
+    """Complete dataflows and their RTL."""
+    found = {}
+    for name, made in DESIGNS.items():
+        complete, times = schedule(made(), 50)
+        found[name] = complete, emit(complete, times, tmp_path_factory.mktemp(name) / "rtl")
+    return found
+
+
+def seen(mutant: Mutant, dataflow: Dataflow, rtl: Path, work: Path, simulator: Simulator) -> str:
+    """What sees the mutant, in words; empty if nothing does."""
+    mutant.apply(Path(shutil.copytree(rtl, work / "rtl")))
+    if first := compare_images(dataflow, work / "rtl").first:
+        return f"images: {first}"
+    try:
+        verdict = verify(
+            dataflow, work / "rtl", random_pixels(dataflow, 3), work / "sim", simulator=simulator, seed=SEED
+        )
+    except FramegateError as stopped:
+        return f"stopped: {stopped}"
+    if verdict.first_mismatch or not verdict.on_time:
+        return f"first pass: {verdict.first_mismatch or verdict.late or verdict.measured}"
+    assert verdict.stalled is not None
+    return f"{verdict.stalled.first_mismatch}" if verdict.stalled.mismatches else ""
+
+
+@pytest.mark.parametrize("mutant", QUICK, ids=str)
+def test_a_mutant_is_seen(
+    mutant: Mutant, designs: dict[str, tuple[Dataflow, Path]], tmp_path: Path, icarus: Simulator
+) -> None:
+    assert seen(mutant, *designs[mutant.design], tmp_path, icarus)
+
+
+@pytest.mark.slow
+def test_nine_of_ten_mutants_are_seen(
+    designs: dict[str, tuple[Dataflow, Path]], tmp_path: Path, icarus: Simulator
+) -> None:
+    """Prints a table; those that change nothing do not count."""
+    kinds: dict[str, list[bool]] = {}
+    missed = []
+    for number, mutant in enumerate(MUTANTS):
+        found = seen(mutant, *designs[mutant.design], tmp_path / str(number), icarus)
+        print(f"{mutant} -> {found or mutant.equal or mutant.seen_by or 'MISSED'}", flush=True)
+        if not mutant.equal:
+            kinds.setdefault(mutant.kind, []).append(bool(found))
+        if not found and not mutant.equal and not mutant.seen_by:
+            missed.append(str(mutant))
+    for kind, caught in kinds.items():
+        print(f"{kind:24} {sum(caught):3} of {len(caught):3}")
+    every = [one for caught in kinds.values() for one in caught]
+    assert sum(every) >= 0.9 * len(every), missed
+    assert not missed, "not seen, and no reason given"
