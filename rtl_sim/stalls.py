@@ -88,10 +88,10 @@ class Stalls:
 
     @cached_property
     def cut(self) -> Cut:
-        """In the second half of the clip, so that all kernels are at work, some cycles after its last pixel."""
+        """In the second half of the clip, soon after a pixel: all kernels are at work."""
         beats = self.before.shape[0] * self.dataflow.pixels.beats
         words = int(self._rng.integers((beats + 1) // 2, max(beats, 2)))
-        return Cut(words=words, delay=int(self._rng.integers(1, _PATTERN)))
+        return Cut(words=words, delay=int(self._rng.integers(1, 2 + self._pace.interval // 16)))
 
     @cached_property
     def words(self) -> list[int]:

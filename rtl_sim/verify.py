@@ -122,14 +122,15 @@ def _verdict(
     streams = {**recorded, result.name: recorded["m_axis"]}
     found = total(differences(dataflow, pixels, streams))
     words = from_beats(recorded["m_axis"].words, result.stream)
-    firsts = recorded["s_axis"].cycles[:: dataflow.pixels.beats]
+    firsts, ends = recorded["s_axis"].cycles[:: dataflow.pixels.beats], recorded["m_axis"].cycles
+    clips = min(len(firsts), len(ends))  # a broken design gives too many results; that is a mismatch already
     return Verdict(
         clips=len(pixels),
         values=found.values,
         mismatches=found.mismatches,
         first_mismatch=found.first,
         predicted=int(latencies(passages, dataflow)[0]),
-        measured=tuple((recorded["m_axis"].cycles - firsts).tolist()),
+        measured=tuple((ends[:clips] - firsts[:clips]).tolist()),
         late=_first_late(dataflow, passages, streams),
         logits=words[:, : len(dataflow.classes)],
         simulator=simulator,

@@ -139,7 +139,8 @@ def all_warnings(folder: Path) -> Iterator[str]:
         yield from warnings(bench(folder, simulator), "bench", "--timing")
     for top, files in board_parts(folder):
         ours = {path.name for path in files if not path.is_relative_to(TESTS)}
-        settings = ["-GRESULT_BITS=72"] if top == "fg_ulx3s" else []
+        # The stand-in's result has 72 bits; a vendor's multiplier has pins that are left open on purpose.
+        settings = ["-GRESULT_BITS=72"] if top == "fg_ulx3s" else ["-Wno-PINMISSING"]
         yield from (
             line for line in warnings(files, top, *settings) if any(f"{name}:" in line for name in ours)
         )

@@ -112,12 +112,13 @@ COUNTERS = [
 VALUES = [
     Mutant("padding value", A, "window.sv", r"BITS'\(PAD_VALUE\)", "BITS'(PAD_VALUE + 1)"),
     Mutant("window address", A, "window.sv", r"address = row_q \+ ADDR'\(x_q\)", "address = row_q + ADDR'(x_q) + 1'b1"),
-    Mutant("window address", A, "window.sv", r"(\bFREE_LINE = PIXELS'\()STRIDE_H \* WIDTH", r"\1STRIDE_H * WIDTH + 1"),
+    Mutant("window address", A, "window.sv", r"(\bFREE_FRAME = PIXELS'\(\(HEIGHT - LAST_TOP\) \* WIDTH)", r"\1 + 1"),
     Mutant("sign extension", A, "add.sv", r"\(LEFT_SIGNED != 0\) && left\[LEFT_BITS-1\]", "1'b0"),
     Mutant("sign extension", A, "threshold.sv", r"\{\(IN_SIGNED != 0\) && x\[IN_BITS-1\], x\}", "{1'b0, x}"),
     Mutant("sign extension", A, "mean.sv", r"\(SIGNED != 0\) && value\[IN_BITS-1\]", "1'b0"),
     Mutant("bit dropped", A, "adder_tree.sv", r"ab \+ cd", "ab | cd"),
-    Mutant("bit dropped", A, "matvec.sv", r"field \+ FIELD'\(borrowed\)", "field"),
+    Mutant("bit dropped", A, "matvec.sv", r"field \+ FIELD'\(borrowed\)", "field",
+           seen_by="--probe: sums are off by one, which the activation behind them may hide"),
     Mutant("bit dropped", A, "add.sv", r"= left_wide \+ right_wide", "= left_wide + right_wide & ~1"),
     Mutant("pool compares", B, "pool.sv", r"wide > old \? wide : old", "wide < old ? wide : old"),
     Mutant("threshold compares", A, "threshold.sv", r">= \(limit \^ flip\)", "> (limit ^ flip)"),
@@ -133,7 +134,6 @@ FIFOS = [
         "COUNT'(DEPTH - 2)",
         seen_by="--probe: a beat is late",
     ),
-    Mutant("FIFO depth", A, "fifo.sv", r"COUNT'\(DEPTH - 1\)", "COUNT'(DEPTH)"),
 ]
 IMAGES = [
     Mutant("weights", A, "stem_weights0.hex", r"^\S+", "0"),

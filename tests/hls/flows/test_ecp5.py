@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.emit import HASH
+from framegate.hls.flows import ecp5
 from framegate.hls.flows.ecp5 import board_files, build_bitstream
-from framegate.hls.flows.flow import Flow, FlowReport
+from framegate.hls.flows.flow import Flow, FlowReport, Step
 from framegate.hls.targets import load_target
 from framegate.hls.tools import Tool
 
@@ -57,6 +59,19 @@ def test_memories_reach_the_bitstream(rtl: Path) -> None:
     lines[5] = f"{int(lines[5], 16) ^ 1:05x}"
     (rtl / "weights.hex").write_text("\n".join(lines) + "\n")
     assert Path(build(rtl).path or "").read_bytes() != before
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_usercode_begins_the_hash_of_the_design(rtl: Path, known: bool) -> None:
+    source = rtl / "framegate.sv"
+    source.write_text(f"// {HASH if known else ''}1234abcd{'5' * 56}\n{source.read_text()}")
+    flow = ecp5._BoardFlow(rtl, TARGET, rtl.parent / "flow", lambda step: None, board_files(TARGET), 50, 1)
+    routing = Step(flow.out / "routing", "routed", 0.0)
+    routing.folder.mkdir(parents=True)
+    (routing.folder / "framegate.config").write_text(".device LFE5U-85F\n")
+    bits = (flow.pack(routing).folder / "framegate.bit").read_bytes()
+    program_usercode = bytes.fromhex("c2800000")
+    assert program_usercode + bytes.fromhex("1234abcd" if known else "00000000") in bits
 
 
 def test_rerun_reuses_every_step_and_an_edit_redoes_it(rtl: Path) -> None:
