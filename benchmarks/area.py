@@ -6,7 +6,7 @@ from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_json
-from framegate.hls.compiler import CompileReport, read_report
+from framegate.hls.build.compiler import CompileReport, read_report
 from framegate.hls.targets import load_target
 
 RESOURCES = ("lut", "ff", "bram", "dsp")

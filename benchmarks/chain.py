@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from framegate.hls.compiler import QONNX
-from framegate.pipeline import compile_model, simulate_build
-from framegate.quant.shop import ACTIONS, FRAMES, demo_clips, generate
+from framegate.hls.build.build import compile_model
+from framegate.hls.build.files import QONNX
+from framegate.quant.clips.shop import ACTIONS, FRAMES, demo_clips, generate
+from framegate.rtl_sim.simulate import simulate_build
 
 _PROMISED = {"QONNX to RTL": 60.0, "RTL simulation of one clip, with the build": 60.0}  # seconds on 2 cores
 _SHOP_FRAMES_PER_SECOND = 200.0

@@ -11,21 +11,21 @@ from typing import Any
 
 import torch
 from framegate.errors import UsageError
-from framegate.hls.compiler import HARDWARE, QONNX, RTL
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import emit
-from framegate.hls.fit import memory, total_cost
-from framegate.hls.folding import fold
+from framegate.hls.build.files import HARDWARE, QONNX, RTL
+from framegate.hls.dataflow.graph import Dataflow
+from framegate.hls.emission.emit import emit
+from framegate.hls.folding.fit import memory, total_cost
+from framegate.hls.folding.fold import fold
+from framegate.hls.folding.ultra_ram import in_ultra_ram
 from framegate.hls.kernels import Cost
-from framegate.hls.lower import lower
-from framegate.hls.read_off import read_dataflow
-from framegate.hls.schedule import schedule
+from framegate.hls.lowering.lower import lower
+from framegate.hls.lowering.read_off import read_dataflow
+from framegate.hls.schedule.schedule import schedule
 from framegate.hls.targets import Target, load_target
-from framegate.hls.ultra_ram import in_ultra_ram
-from framegate.quant.complexity import complexity
-from framegate.quant.export import export_qonnx
-from framegate.quant.networks import Network, NetworkConfig, to_input
-from framegate.quant.presets import Name
+from framegate.quant.networks.checkpoint import Network, NetworkConfig, to_input
+from framegate.quant.networks.complexity import complexity
+from framegate.quant.networks.export import export_qonnx
+from framegate.quant.networks.presets import Name
 
 CLOCK_MHZ = 200.0
 CLASSES = 101  # of UCF101

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from framegate.hls.compiler import DATAFLOW, RTL
-from framegate.hls.dataflow import load_dataflow
-from framegate.pipeline import compile_model
+from framegate.hls.build.build import compile_model
+from framegate.hls.build.files import DATAFLOW, RTL
+from framegate.hls.dataflow.graph import load_dataflow
 from framegate.rtl_sim.verify import verify
 
 _CLIPS = 2

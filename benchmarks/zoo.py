@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 from framegate.errors import UsageError
+from framegate.hls.build.build import compile_model, synthesize_build
 from framegate.hls.targets import load_target
-from framegate.pipeline import compile_model, simulate_build, synthesize_build
-from framegate.quant.clips import Clip, spread
-from framegate.quant.complexity import complexity
-from framegate.quant.datasets import find_clips
-from framegate.quant.metrics import clip_logits
-from framegate.quant.networks import load
-from framegate.quant.recipe import Recipe
-from framegate.quant.shop import generate
-from framegate.quant.train import train
+from framegate.quant.clips.layouts import find_clips
+from framegate.quant.clips.shop import generate
+from framegate.quant.clips.video import Clip, spread
+from framegate.quant.measures.predict import clip_logits
+from framegate.quant.networks.checkpoint import load
+from framegate.quant.networks.complexity import complexity
+from framegate.quant.training.recipe import Recipe
+from framegate.quant.training.train import train
+from framegate.rtl_sim.simulate import simulate_build
 
 ORDER_ONLY = ("take", "put_back")  # one is the other played backwards
 _TRAINING_SEED, _TEST_SEED = 1, 1001

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from framegate import (
-    __version__,
+from framegate import __version__
+from framegate.commands import (
     bench,
     bitstream,
     compile,

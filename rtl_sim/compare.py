@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.emit import Net, nets
+from framegate.hls.dataflow.graph import PIXELS, Dataflow
+from framegate.hls.emission.emit import Net, nets
 from framegate.hls.stream import Stream, from_beats, to_beats
 from framegate.rtl_sim import reference
-from framegate.rtl_sim.simulator import Recording
+from framegate.rtl_sim.bench.simulator import Recording
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import LOAD, image_name, load_beats
+from framegate.hls.dataflow.graph import Dataflow
+from framegate.hls.emission.emit import LOAD, image_name, load_beats
 from framegate.hls.kernels import LOAD_BITS, Memory
 from framegate.rtl_sim.compare import Difference, total
 

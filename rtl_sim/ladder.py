@@ -11,26 +11,24 @@ import numpy as np
 import torch
 from framegate.errors import FramegateError, UsageError
 from framegate.files import read_as, write_json
-from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL, edits
-from framegate.hls.dataflow import Dataflow, load_dataflow
-from framegate.hls.graphs import EXACT, metadata, run, run_qonnx
+from framegate.hls.build.compiler import edits
+from framegate.hls.build.files import CHECKPOINT, DATAFLOW, FLOAT, HARDWARE, QONNX, RTL, SIMULATION, VERDICT
+from framegate.hls.dataflow.graph import Dataflow, load_dataflow
 from framegate.hls.kernels import Decide
-from framegate.hls.lower import load as load_graph
-from framegate.quant.clips import Clip, decode_all, spread
-from framegate.quant.datasets import NORMAL
-from framegate.quant.metrics import figures
-from framegate.quant.networks import Network, NetworkConfig, load, logits
-from framegate.quant.threshold import Choice
-from framegate.quant.transforms import TransformConfig
+from framegate.hls.lowering.graphs import EXACT, metadata, run, run_qonnx
+from framegate.hls.lowering.lower import load as load_graph
+from framegate.quant.clips.layouts import NORMAL
+from framegate.quant.clips.transforms import TransformConfig
+from framegate.quant.clips.video import Clip, decode_all, spread
+from framegate.quant.measures.alarm_threshold import Choice
+from framegate.quant.measures.evaluate import figures
+from framegate.quant.networks.checkpoint import Network, NetworkConfig, load, logits
 from framegate.rtl_sim import reference
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.compare import Difference
 from framegate.rtl_sim.images import compare_images
-from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.stalls import Stalled
 from framegate.rtl_sim.verify import Verdict, verify
-
-CHECKPOINT, FLOAT, VERDICT, SIMULATION = "checkpoint.pt", "float.pt", "verdict.json", "sim"
-
 
 INTEGERS, PREDICTIONS, FREE_SCALES, YARDSTICK = "integers", "predictions", "steps of free scales", "yardstick"
 IMAGES, STALLED = "images", "rtl stalled"  # rungs beside that of the RTL

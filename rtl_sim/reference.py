@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from framegate.hls.dataflow import PIXELS, Dataflow
+from framegate.hls.dataflow.graph import PIXELS, Dataflow
 from framegate.hls.kernels import (
     Decide,
     Depthwise,

@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 from framegate.errors import FramegateError
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import Net, nets
+from framegate.hls.dataflow.graph import Dataflow
+from framegate.hls.emission.emit import Net, nets
 from framegate.hls.kernels import Pace
 from framegate.hls.stream import to_beats
+from framegate.rtl_sim.bench.simulator import Bench, Cut, LongStalls, Recording
 from framegate.rtl_sim.compare import Difference, differences, differences_of_a_part, total
-from framegate.rtl_sim.simulator import Bench, Cut, LongStalls, Recording
 
 _PATTERN = 256  # cycles of a sink's pattern
 _LOADED = 4  # cycles from the last word that fills a memory to the first pixel

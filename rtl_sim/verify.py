@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.emit import TOP, load_beats, net_name, nets
+from framegate.hls.dataflow.graph import PIXELS, Dataflow, Link
+from framegate.hls.emission.emit import TOP, load_beats, net_name, nets
 from framegate.hls.kernels import LOAD_BITS
-from framegate.hls.schedule import Passage, latencies, passages_of
+from framegate.hls.schedule.schedule import Passage, latencies, passages_of
 from framegate.hls.stream import from_beats, to_beats
+from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
 from framegate.rtl_sim.compare import differences, total
-from framegate.rtl_sim.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
 from framegate.rtl_sim.stalls import Stalled, Stalls
 
 _LOADED = 4  # cycles from the last word that fills a memory to the first pixel

@@ -6,7 +6,7 @@ import secrets
 import shutil
 
 import pytest
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import HealthCheck, settings
 
 # Properties of RTL are tried on the same examples in every run. Slow tests try them on new ones as well: those of the

@@ -4,8 +4,9 @@
 from dataclasses import replace
 
 import numpy as np
-from framegate.hls.dataflow import PIXELS, Dataflow, Link
-from framegate.hls.folding import Fold, connect
+from framegate.hls.dataflow.graph import PIXELS, Dataflow, Link
+from framegate.hls.folding.choices import Fold
+from framegate.hls.folding.wiring import connect
 from framegate.hls.kernels import (
     Add,
     Concat,

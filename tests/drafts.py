@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from framegate.errors import UsageError
-from framegate.hls.graphs import LOGIT_SCALE, metadata, run, run_qonnx
-from framegate.hls.integerize import integerize
-from framegate.hls.lower import LOWERING, clean
+from framegate.hls.lowering.graphs import LOGIT_SCALE, metadata, run, run_qonnx
+from framegate.hls.lowering.integers.integerize import integerize
+from framegate.hls.lowering.lower import LOWERING, clean
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 

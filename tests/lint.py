@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from framegate.errors import FramegateError
 from framegate.hls import flows
-from framegate.hls.emit import TOP, emit, hardware, image, image_name, image_parameters, image_prefix
+from framegate.hls.emission.emit import TOP, emit, image, image_name, image_parameters, image_prefix
 from framegate.hls.flows.flow import own_multiplier
+from framegate.hls.folding.ultra_ram import in_ultra_ram
 from framegate.hls.kernels import Add, Kernel
-from framegate.hls.schedule import schedule
+from framegate.hls.kernels.sources import hardware
+from framegate.hls.schedule.schedule import schedule
 from framegate.hls.targets import load_target
 from framegate.hls.tools import find
-from framegate.hls.ultra_ram import in_ultra_ram
-from framegate.rtl_sim.simulator import HARNESS, SIMULATORS, Bench, Simulator, Sink, Source
+from framegate.rtl_sim.bench.simulator import HARNESS, SIMULATORS, Bench, Simulator, Sink, Source
 
 from tests.dataflows import folded_residual
 

@@ -3,8 +3,9 @@
 
 from dataclasses import dataclass
 
-from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.folding import _choices, _layers, connect, of_luts
+from framegate.hls.dataflow.graph import PIXELS, Dataflow
+from framegate.hls.folding.choices import _choices, layers_of, of_luts
+from framegate.hls.folding.wiring import connect
 from framegate.hls.kernels import Add, Concat, Decide, Fork, Mean
 from framegate.hls.stream import Stream
 from hypothesis import reject
@@ -114,7 +115,7 @@ def graphs(draw: st.DrawFn) -> Dataflow:
 
 def _folded(draw: st.DrawFn, dataflow: Dataflow) -> Dataflow:
     folds = {}
-    for layer in _layers(dataflow):
+    for layer in layers_of(dataflow):
         quick = [
             option
             for option in _choices(dataflow, layer)

@@ -10,12 +10,14 @@ from pathlib import Path
 from framegate.errors import FramegateError, UsageError
 from framegate.files import whole
 from framegate.hls import tools
+from framegate.hls.steps import Code, Steps
 from framegate.hls.targets import Target
 from framegate.hls.tools import Tool
-from framegate.steps import Code, Steps
 
 # A family's own multiplier, in the place of the kernels'.
-MULTIPLIERS = {family: Path(__file__).parent / f"fg_multiplier_{family}.sv" for family in ("ecp5", "xilinx")}
+MULTIPLIERS = {
+    family: Path(__file__).parent / family / f"fg_multiplier_{family}.sv" for family in ("ecp5", "xilinx")
+}
 Progress = Callable[[str], None]
 CODE = Code(rooms=(Path(__file__).parent,), libraries=("jinja2",))  # what the flows' steps are made by
 

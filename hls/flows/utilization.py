@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from framegate.files import read_json, write_json
-from framegate.hls.flows import ecp5, xilinx
+from framegate.hls.flows.ecp5 import ecp5
 from framegate.hls.flows.flow import COUNTS, Flow, Progress
+from framegate.hls.flows.xilinx import xilinx
 from framegate.hls.targets import Target
 
 _COUNT = {"ecp5": ecp5.count, "xilinx": xilinx.count}

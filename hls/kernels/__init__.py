@@ -1,22 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware kernels: one Python file, one SystemVerilog file and one test each."""
 
-from framegate.hls.kernels._kernel import (
-    LOAD_BITS,
-    MOST_BITS_IN_LUTS,
-    TERNARY_BITS,
-    Beats,
-    Buffer,
-    Bursts,
-    Cost,
-    Instance,
-    Kernel,
-    Memory,
-    Stage,
-    Timing,
-    each_beat,
-    packed,
-)
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Buffer, Instance, Kernel, Stage
+from framegate.hls.kernels._memory import LOAD_BITS, Memory, packed
+from framegate.hls.kernels._product import MOST_BITS_IN_LUTS, TERNARY_BITS
+from framegate.hls.kernels._timing import Beats, Bursts, Timing, each_beat
 from framegate.hls.kernels.add import Add
 from framegate.hls.kernels.concat import Concat
 from framegate.hls.kernels.decide import Decide

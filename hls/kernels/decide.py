@@ -7,7 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, pack, serial
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._memory import pack
+from framegate.hls.kernels._timing import Timing, serial
 from framegate.hls.stream import Stream
 
 

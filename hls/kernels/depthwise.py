@@ -6,23 +6,17 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._memory import Memory, block_rams, pack
+from framegate.hls.kernels._product import (
     PRODUCT_PARTS,
-    Beats,
-    Cost,
-    Instance,
-    Memory,
-    Stage,
-    Timing,
     accumulator_bounds,
-    block_rams,
     check_multiply,
-    every,
     lut_product,
-    pack,
-    taken_at_once,
     weight_bits,
 )
+from framegate.hls.kernels._timing import Beats, Timing, every, taken_at_once
 from framegate.hls.stream import Stream, bits_for
 
 

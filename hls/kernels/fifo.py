@@ -6,15 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
-    Beats,
-    Buffer,
-    Cost,
-    Instance,
-    Timing,
-    each_beat,
-    serial,
-)
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Buffer, Instance
+from framegate.hls.kernels._timing import Beats, Timing, each_beat, serial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing, serial
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._timing import Timing, serial
 from framegate.hls.stream import Stream
 
 

@@ -7,14 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
-    Buffer,
-    Cost,
-    Instance,
-    Timing,
-    packed,
-    serial,
-)
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Buffer, Instance
+from framegate.hls.kernels._memory import packed
+from framegate.hls.kernels._timing import Timing, serial
 from framegate.hls.kernels.shift import Shift, tiles
 from framegate.hls.stream import Stream
 

@@ -6,30 +6,28 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
-    MULTIPLIER_BITS,
-    PRODUCT_PARTS,
-    Beats,
-    Cost,
-    Instance,
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._memory import (
     Memory,
-    Stage,
-    Timing,
-    accumulator_bounds,
     banked,
     beats_per_word,
     block_rams,
-    check_multiply,
-    constant_products,
-    every,
     in_beats,
-    lut_product,
     pack,
     rom_bank,
-    taken_at_once,
     ultra_rams,
+)
+from framegate.hls.kernels._product import (
+    MULTIPLIER_BITS,
+    PRODUCT_PARTS,
+    accumulator_bounds,
+    check_multiply,
+    constant_products,
+    lut_product,
     weight_bits,
 )
+from framegate.hls.kernels._timing import Beats, Timing, every, taken_at_once
 from framegate.hls.stream import Stream, bits_for, divisors
 
 _LUT_WORDS = 16  # that a LUT holds a bit of

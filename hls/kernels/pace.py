@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Cost, Instance, Stage, Timing
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._timing import Timing
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Beats, Cost, Instance, Stage, Timing, every, taken_at_once
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._timing import Beats, Timing, every, taken_at_once
 from framegate.hls.stream import Stream, bits_for
 
 

@@ -6,16 +6,10 @@ from math import gcd
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
-    Cost,
-    Instance,
-    Stage,
-    Timing,
-    packed,
-    ram_blocks,
-    ram_slice,
-    serial,
-)
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._memory import packed, ram_blocks, ram_slice
+from framegate.hls.kernels._timing import Timing, serial
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

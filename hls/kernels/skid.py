@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from framegate.hls.kernels._kernel import Beats, Cost, Instance, Stage, Timing, taken_at_once
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._timing import Beats, Timing, taken_at_once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,17 +6,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
-    Beats,
-    Cost,
-    Instance,
-    Stage,
-    Timing,
-    each_beat,
-    ram_blocks,
-    ram_slice,
-    serial,
-)
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._memory import ram_blocks, ram_slice
+from framegate.hls.kernels._timing import Beats, Timing, each_beat, serial
 from framegate.hls.stream import Stream
 
 

@@ -7,19 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import (
-    Cost,
-    Instance,
-    Memory,
-    Stage,
-    Timing,
-    beats_per_word,
-    block_rams,
-    in_beats,
-    pack,
-    serial,
-    ultra_rams,
-)
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Instance, Stage
+from framegate.hls.kernels._memory import Memory, beats_per_word, block_rams, in_beats, pack, ultra_rams
+from framegate.hls.kernels._timing import Timing, serial
 from framegate.hls.stream import Stream
 
 MOST_BITS = 8  # of the output: search levels that threshold.sv has memories for

@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
-from framegate.hls.kernels._kernel import Buffer, Bursts, Cost, Instance, Timing, serial
+from framegate.hls.kernels._cost import Cost
+from framegate.hls.kernels._kernel import Buffer, Instance
+from framegate.hls.kernels._timing import Bursts, Timing, serial
 from framegate.hls.stream import Stream
 
 _NEVER_WAITS = np.iinfo(np.int64).min // 2

@@ -6,18 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.benchmarks import area, chain, full_size, latency, reference, results, zoo
+from framegate.benchmarks import area, chain, full_size, latency, results, zoo
+from framegate.benchmarks.peers import software
 from framegate.errors import UsageError
 from framegate.files import write_json
-from framegate.hls.compiler import REPORT, CompileReport
+from framegate.hls.build.compiler import CompileReport
+from framegate.hls.build.files import REPORT
 from framegate.hls.targets import load_target
-from framegate.quant.clips import Clip
+from framegate.quant.clips.video import Clip
 
 from tests.dataflows import two_rates
 
 
 def test_reference_against_brevitas_and_qonnx(tmp_path: Path) -> None:
-    rows = reference.measure("tsm-lite", 2, tmp_path, lambda _: None)
+    rows = software.measure("tsm-lite", 2, tmp_path, lambda _: None)
     assert [row["peer"] for row in rows] == ["Brevitas, eval mode", "QONNX, execute_onnx"]
     for row in rows:
         assert row["speed_ratio"] == pytest.approx(row["clips_per_second"] / row["peer_clips_per_second"])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from framegate.quant.shop import generate
+from framegate.quant.clips.shop import generate
 
 RECIPE = """
 float_epochs = 1

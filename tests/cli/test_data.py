@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from framegate.quant.shop import generate
+    from framegate.quant.clips.shop import generate
 
     return generate(tmp_path_factory.mktemp("data") / "clips", 3, seed=2)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from framegate.hls.compiler import edits
-from framegate.rtl_sim.simulator import Simulator
+from framegate.hls.build.compiler import edits
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.cli.test_simulate import small
 
@@ -18,7 +18,7 @@ WARNING = "not what `framegate compile` wrote: "
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network, compiled once."""
-    from framegate.pipeline import compile_model
+    from framegate.hls.build.build import compile_model
 
     folder = tmp_path_factory.mktemp("compiled")
     checkpoint = small(

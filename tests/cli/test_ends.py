@@ -97,7 +97,7 @@ def test_trouble_of_the_disk_anywhere_is_one_sentence(
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number), str(tmp_path / "x"))
 
-    monkeypatch.setattr("framegate.quant.datasets.read_splits", fail)
+    monkeypatch.setattr("framegate.quant.clips.video.layouts.read_splits", fail)
     result = framegate("data", "check", ".")
     assert result.code == 2
     assert result.err.startswith(f"framegate: {tmp_path}/x: {os.strerror(number)}; ")

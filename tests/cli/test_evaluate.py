@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from framegate.quant.shop import generate
+from framegate.quant.clips.shop import generate
 
 PROMISED = {"model", "precision", "clips", "auc", "f1", "precision_score", "recall", "accuracy", "threshold"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests import foreign
 from tests.cli.conftest import Result

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from tests.cli.conftest import Result

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from framegate.quant.networks import Network, NetworkConfig, save
-from framegate.quant.shop import ACTIONS, generate
-from framegate.rtl_sim.simulator import Simulator
+from framegate.quant.clips.shop import ACTIONS, generate
+from framegate.quant.networks.checkpoint import Network, NetworkConfig, save
+from framegate.rtl_sim.bench.simulator import Simulator
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail" / "shoplifting"
 

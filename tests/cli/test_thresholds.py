@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from framegate.hls.dataflow import load_dataflow
+from framegate.hls.dataflow.graph import load_dataflow
 from framegate.hls.kernels import Decide
-from framegate.quant.clips import decode_views
-from framegate.quant.networks import find, logits
-from framegate.quant.shop import generate
-from framegate.rtl_sim.simulator import Simulator
+from framegate.quant.clips.shop import generate
+from framegate.quant.clips.video import decode_views
+from framegate.quant.networks.checkpoint import find, logits
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.cli.test_simulate import small
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from framegate.quant.shop import generate
+from framegate.quant.clips.shop import generate
 
 CONFIG = """
 float_epochs = 1

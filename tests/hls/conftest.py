@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from framegate.hls.graphs import LOGIT_SCALE, metadata
-from framegate.hls.lower import lower
-from framegate.quant.export import export_qonnx
-from framegate.quant.layers import Bias
-from framegate.quant.networks import Network, NetworkConfig, logits, to_input
+from framegate.hls.lowering.graphs import LOGIT_SCALE, metadata
+from framegate.hls.lowering.lower import lower
+from framegate.quant.networks.checkpoint import Network, NetworkConfig, logits, to_input
+from framegate.quant.networks.export import export_qonnx
+from framegate.quant.networks.layers import Bias
 from qonnx.core.modelwrapper import ModelWrapper
 from torch import nn
 

@@ -11,8 +11,8 @@ import torch
 from brevitas import nn as qnn
 from brevitas.quant import Int32Bias
 from framegate.errors import UsageError
-from framegate.hls.graphs import EXACT, LOGIT_SCALE, metadata, run, run_qonnx, save, set_pixel_scale
-from framegate.hls.lower import load, lower
+from framegate.hls.lowering.graphs import EXACT, LOGIT_SCALE, metadata, run, run_qonnx, save, set_pixel_scale
+from framegate.hls.lowering.lower import load, lower
 from torch import nn
 
 from tests import foreign

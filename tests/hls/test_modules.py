@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from framegate.errors import FramegateError
 from framegate.hls import kernels
-from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.kernels import Fifo, Kernel, Skid, Window
-from framegate.rtl_sim import simulator
-from framegate.rtl_sim.simulator import Simulator
+from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.rtl_sim.bench import simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests import lint
 from tests.kernels import bench

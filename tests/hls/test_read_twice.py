@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.hls.graphs import LOGIT_SCALE, metadata, run, save
-from framegate.hls.lower import lower
-from framegate.hls.prune import without_dead_channels
-from framegate.hls.read_off import read_dataflow
+from framegate.hls.dataflow.dead_channels import without_dead_channels
+from framegate.hls.lowering.graphs import LOGIT_SCALE, metadata, run, save
+from framegate.hls.lowering.lower import lower
+from framegate.hls.lowering.read_off import read_dataflow
 from framegate.rtl_sim import reference
 from qonnx.core.modelwrapper import ModelWrapper
 

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.emit import image
+from framegate.hls.emission.emit import image
 from framegate.hls.kernels import Memory, packed
-from framegate.hls.kernels._kernel import in_beats, pack
+from framegate.hls.kernels._memory import in_beats, pack
 from framegate.hls.stream import Stream, bits_for, divisors, from_beats, to_beats
 from hypothesis import given, settings
 from hypothesis import strategies as st

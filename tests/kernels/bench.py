@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.hls.emit import file_name, hardware, image, image_parameters, load_pins
+from framegate.hls.emission.emit import file_name, image, image_parameters, load_pins
 from framegate.hls.kernels import Kernel, each_beat
+from framegate.hls.kernels.sources import hardware
 from framegate.hls.stream import Stream, to_beats
+from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source
 from framegate.rtl_sim.compare import compare_words
-from framegate.rtl_sim.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source
 
 CLIPS = 5  # two without a pause, one with short pauses, one in bursts, one more without a pause
 _LIMIT = 200_000  # cycles

@@ -11,7 +11,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import Decide
 from framegate.hls.kernels.decide import integer_threshold
 from framegate.hls.stream import Stream
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from framegate.errors import UsageError
 from framegate.hls.kernels import Depthwise, Window
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels.bench import check_kernel, each, random_clips, stream
 

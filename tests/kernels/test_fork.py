@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from framegate.hls.kernels import Fork
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.compare import compare_words
-from framegate.rtl_sim.simulator import Simulator
 
 from tests.kernels import bench as kernel_bench
 from tests.kernels.bench import check_kernel, each, random_clips, stream

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.hls.kernels import FrameGather
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.hls.kernels import Mean
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels.bench import check_kernel, each, random_clips, stream
 

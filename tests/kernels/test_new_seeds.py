@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from framegate.hls.kernels import Kernel
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

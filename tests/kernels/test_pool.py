@@ -9,7 +9,7 @@ import torch
 from framegate.errors import UsageError
 from framegate.hls.kernels import FrameGather, Pool, Window
 from framegate.hls.stream import Stream
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from tests.kernels.bench import check_kernel, each, random_clips, stream

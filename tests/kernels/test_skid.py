@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from framegate.hls.kernels import Skid
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels import bench as kernel_bench
 from tests.kernels.bench import check_kernel, each, random_clips, stream

@@ -12,7 +12,7 @@ import pytest
 from framegate.errors import UsageError
 from framegate.hls.kernels import Depthwise, Kernel, Slide, Window
 from framegate.hls.stream import Stream
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from framegate.hls.kernels import Mean, SlidingMean
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels.bench import check_kernel, each, random_clips, stream
 

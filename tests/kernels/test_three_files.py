@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from framegate.hls import kernels
-from framegate.hls.emit import STREAM_CHECK
 from framegate.hls.kernels import KINDS
+from framegate.hls.kernels.sources import STREAM_CHECK
 
 FOLDER = Path(kernels.__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))

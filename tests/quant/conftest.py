@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 import torch
-from framegate.quant.networks import Network, NetworkConfig, to_input
-from framegate.quant.shop import generate
+from framegate.quant.clips.shop import generate
+from framegate.quant.networks.checkpoint import Network, NetworkConfig, to_input
 
 CLASSES = ("left", "middle", "right")
 

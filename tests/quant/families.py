@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network of every family that is small enough to make and export in a test."""
 
-from framegate.quant.networks import NetworkConfig
+from framegate.quant.networks.checkpoint import NetworkConfig
 
 SMALL = {"classes": ("a", "b", "c"), "frames": 4, "size": 16}
 OPTIONS = {

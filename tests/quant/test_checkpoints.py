@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 from framegate.errors import UsageError
-from framegate.quant.networks import Network, NetworkConfig, find, load, save
-from framegate.quant.weights import load_pretrained
+from framegate.quant.networks.checkpoint import Network, NetworkConfig, find, load, save
+from framegate.quant.training.weights import load_pretrained
 
 Settled = Callable[[NetworkConfig], Network]
 

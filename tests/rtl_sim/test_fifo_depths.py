@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import emit
-from framegate.hls.folding import fold
+from framegate.hls.dataflow.graph import Dataflow
+from framegate.hls.emission.emit import emit
+from framegate.hls.folding.fold import fold
 from framegate.hls.kernels import Fifo
-from framegate.hls.schedule import Schedule, schedule
+from framegate.hls.schedule.schedule import Schedule, schedule
 from framegate.hls.targets import load_target
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
 from tests.dataflows import folded_residual, random_pixels, residual, two_rates

@@ -4,11 +4,11 @@
 from pathlib import Path
 
 import pytest
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import emit
-from framegate.hls.schedule import schedule
+from framegate.hls.dataflow.graph import Dataflow
+from framegate.hls.emission.emit import emit
+from framegate.hls.folding.ultra_ram import in_ultra_ram
+from framegate.hls.schedule.schedule import schedule
 from framegate.hls.targets import load_target
-from framegate.hls.ultra_ram import in_ultra_ram
 from framegate.rtl_sim.images import compare_images
 
 from tests.dataflows import folded_residual

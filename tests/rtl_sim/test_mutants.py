@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 from framegate.errors import FramegateError
-from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.emit import emit
-from framegate.hls.folding import fold
+from framegate.hls.dataflow.graph import PIXELS, Dataflow
+from framegate.hls.emission.emit import emit
+from framegate.hls.folding.fold import fold
 from framegate.hls.kernels import Concat, Decide, Fork, Mean
-from framegate.hls.schedule import schedule
+from framegate.hls.schedule.schedule import schedule
 from framegate.hls.stream import Stream
 from framegate.hls.targets import load_target
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.images import compare_images
-from framegate.rtl_sim.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
 from tests.dataflows import Builder, random_pixels, residual

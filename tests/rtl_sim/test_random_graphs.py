@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from framegate.hls.dataflow import Dataflow
-from framegate.hls.emit import emit
-from framegate.hls.schedule import schedule
-from framegate.rtl_sim.simulator import Simulator
+from framegate.hls.dataflow.graph import Dataflow
+from framegate.hls.emission.emit import emit
+from framegate.hls.schedule.schedule import schedule
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 from hypothesis import given, settings
 from hypothesis import strategies as st

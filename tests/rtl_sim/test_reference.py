@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from framegate.errors import UsageError
-from framegate.hls.dataflow import PIXELS, Dataflow
+from framegate.hls.dataflow.graph import PIXELS, Dataflow
 from framegate.hls.kernels import Decide, Depthwise, Fork, MatVec, Mean, Threshold, Window
 from framegate.hls.stream import Stream
 from framegate.rtl_sim import reference

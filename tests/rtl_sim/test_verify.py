@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import UsageError
-from framegate.hls.dataflow import PIXELS, Dataflow
-from framegate.hls.emit import emit
-from framegate.hls.folding import fold
+from framegate.hls.dataflow.endless import endless
+from framegate.hls.dataflow.graph import PIXELS, Dataflow
+from framegate.hls.emission.emit import emit
+from framegate.hls.folding.fold import fold
 from framegate.hls.kernels import Decide, Fifo, Mean, Threshold, Width
-from framegate.hls.schedule import Schedule, schedule
+from framegate.hls.schedule.schedule import Schedule, schedule
 from framegate.hls.stream import Stream
-from framegate.hls.streaming import endless
 from framegate.hls.targets import load_target
 from framegate.rtl_sim import reference
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import Verdict, verify
 
 from tests.dataflows import Builder, folded, folded_residual, random_pixels, residual, separable, two_rates

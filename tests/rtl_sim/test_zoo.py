@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from framegate.hls.compiler import DATAFLOW, HARDWARE, QONNX, RTL, compile_hardware
-from framegate.hls.dataflow import load_dataflow
-from framegate.hls.graphs import run, run_qonnx
-from framegate.hls.lower import load, lower
+from framegate.hls.build.compiler import compile_hardware
+from framegate.hls.build.files import DATAFLOW, HARDWARE, QONNX, RTL
+from framegate.hls.dataflow.graph import load_dataflow
+from framegate.hls.lowering.graphs import run, run_qonnx
+from framegate.hls.lowering.lower import load, lower
 from framegate.hls.targets import load_target
-from framegate.quant.export import export_qonnx
-from framegate.quant.networks import NetworkConfig, logits
+from framegate.quant.networks.checkpoint import NetworkConfig, logits
+from framegate.quant.networks.export import export_qonnx
 from framegate.rtl_sim import reference
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
 from tests.hls.conftest import random_clips, random_network

@@ -4,9 +4,10 @@
 import shutil
 from pathlib import Path
 
-from framegate.hls.emit import file_name, hardware, image, image_parameters
+from framegate.hls.emission.emit import file_name, image, image_parameters
 from framegate.hls.flows.flow import DESIGN
 from framegate.hls.kernels import Kernel
+from framegate.hls.kernels.sources import hardware
 
 
 def design_of(kernel: Kernel, rtl: Path) -> None:

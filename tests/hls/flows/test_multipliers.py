@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from framegate.hls import flows
-from framegate.hls.emit import hardware
 from framegate.hls.kernels import Kernel
-from framegate.rtl_sim.simulator import Simulator
+from framegate.hls.kernels.sources import hardware
+from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests import lint
 from tests.kernels import bench

@@ -8,7 +8,7 @@ import pytest
 from framegate.hls import flows
 from framegate.hls.tools import find
 
-FLOWS = Path(flows.__file__).parent
+FLOWS = Path(flows.__file__).parent / "boards"
 HERE = Path(__file__).parent
 
 

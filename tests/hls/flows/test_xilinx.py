@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from framegate.errors import FramegateError, UsageError
 from framegate.hls.flows.flow import FlowReport
-from framegate.hls.flows.xilinx import _count, build_checkpoint, write_scripts
+from framegate.hls.flows.xilinx.xilinx import _count, build_checkpoint, write_scripts
 from framegate.hls.targets import load_target
 
 KV260 = load_target("kv260")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`framegate compile`: from a network to SystemVerilog whose latency is known."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from framegate.commands.console import Json, say, show
+from framegate.commands.options import Board, Clock, Network
+from framegate.errors import UsageError
+
+EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1200`"
+
+
+def command(
+    model: Network = "tsm-lite",
+    build: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build"),
+    target: Board = "ulx3s-85f",
+    rate: Annotated[
+        str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')
+    ] = "1200",
+    clock: Clock = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(help="A threshold.json, or a probability; by default what is kept with the model."),
+    ] = None,
+    stream: Annotated[
+        bool,
+        typer.Option("--stream", help="Run for ever: a score per frame, cleared by a pin; no look ahead."),
+    ] = False,
+    pixel_scale: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a QONNX file from elsewhere: the value of a pixel's step, as 1/255; else 1/256."
+        ),
+    ] = None,
+    products: Annotated[
+        Literal["auto", "dsp", "lut"],
+        typer.Option(
+            help="Products by multipliers, in LUTs (weights up to 4 bits), or there when those run out."
+        ),
+    ] = "auto",
+    least_latency: Annotated[
+        bool, typer.Option("--least-latency", help="Spend what is left of the device on a shorter latency.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Lower to FINN's hardware graph, fold, schedule and emit RTL; print cycles (exact) and area (estimated)."""
+    from framegate.hls.build.build import compile_model
+
+    scale = None if pixel_scale is None else _fraction(pixel_scale)
+    report = compile_model(
+        model, build, target, rate, clock, say, threshold, stream, scale, products, least_latency
+    )
+    lines = [
+        f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
+        f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
+        f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
+        f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
+        f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP"
+        + (f", {report.uram} UltraRAM" if report.uram else ""),
+        *([_loading(report.load_words)] if report.load_words else []),
+        *([f"runs for ever: each score is of the last {report.window} frames"] if report.window else []),
+        *(f"alarm of {name} from logit {logit:g}" for name, logit in report.thresholds.items()),
+        f"wrote {report.rtl}",
+    ]
+    show(asdict(report), lines, json)
+
+
+def _loading(words: int) -> str:
+    source = "rtl/framegate_load.hex"
+    return (
+        f"memories in UltraRAM, which starts empty: send the {words:,} words of {source} to s_axis_load first"
+    )
+
+
+_LEAST_SCALE = 1e-9  # beyond it and its inverse, products with float32 weights leave the type
+
+
+def _fraction(text: str) -> float:
+    """A number, or one divided by another."""
+    above, _, below = text.partition("/")
+    try:
+        value = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        value = 0.0
+    if not _LEAST_SCALE <= value <= 1 / _LEAST_SCALE:
+        raise UsageError(
+            f"--pixel-scale {text}: give a number from {_LEAST_SCALE:g} to {1 / _LEAST_SCALE:g}, such as 1/255"
+        )
+    return value

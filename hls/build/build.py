@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands make in a build folder, step by step, each skipped when nothing that it reads has changed."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from framegate.errors import UsageError
+from framegate.files import read_json
+from framegate.hls.build.compiler import COMPILED, CompileReport, compile_hardware, read_report, told_edits
+from framegate.hls.build.files import DATAFLOW, HARDWARE, LATENCY, QONNX, RTL
+from framegate.hls.build.model import COMPILE, take_model, take_thresholds
+from framegate.hls.dataflow.dead_channels import without_dead_channels
+from framegate.hls.dataflow.graph import load_dataflow
+from framegate.hls.flows.ecp5.ecp5 import board_files, build_bitstream
+from framegate.hls.flows.flow import FlowReport
+from framegate.hls.flows.utilization import Utilization, utilization
+from framegate.hls.flows.xilinx.xilinx import build_checkpoint
+from framegate.hls.folding.choices import Products
+from framegate.hls.folding.explore import Measured, Point, front
+from framegate.hls.folding.fit import RESOURCES
+from framegate.hls.lowering.lower import lower
+from framegate.hls.lowering.read_off import read_dataflow
+from framegate.hls.schedule.schedule import read_times
+from framegate.hls.steps import Steps, locked
+from framegate.hls.targets import Target, load_target
+from framegate.quant.clips.transforms import SMALLEST_SIDE
+
+FASTEST = "max"
+_MOST_FRAMES = 1e9  # per second: one in each cycle of the fastest clock
+
+
+def compile_model(
+    model: str,
+    build: Path,
+    target: str,
+    rate: str,
+    clock_mhz: float | None,
+    say: Callable[[str], None],
+    threshold: str | None = None,
+    stream: bool = False,
+    pixel_scale: float | None = None,
+    products: Products = "auto",
+    least_latency: bool = False,
+) -> CompileReport:
+    """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
+
+    `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
+    None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only.
+    `pixel_scale`: the value of one step of a pixel in a QONNX file from elsewhere; None for what the file says, or
+    1/256. `products`: made by multipliers, in LUTs, or by cost. `least_latency`: all the device may be used for it.
+    Raises UsageError for a wrong option, an unsupported
+    layer, or a design that does not fit.
+    """
+    board = load_target(target)
+    frames_per_second = _rate(rate)
+    clock = board.clock_mhz if clock_mhz is None else clock_mhz
+    with locked(build, say):
+        steps = Steps(build, say)
+        take_model(model, build, steps, pixel_scale)
+        limits = take_thresholds(model, build, threshold)
+        steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
+        steps.run(
+            "compile",
+            [
+                build / HARDWARE,
+                board.model_dump_json(),
+                str(frames_per_second),
+                str(clock),
+                str(limits),
+                str(stream),
+                products,
+                str(least_latency),
+            ],
+            [build / name for name in COMPILED],
+            lambda: compile_hardware(
+                build,
+                board,
+                frames_per_second=frames_per_second,
+                clock_mhz=clock,
+                thresholds=limits,
+                stream=stream,
+                products=products,
+                least_latency=least_latency,
+                progress=lambda step: say(f"  {step}"),
+            ),
+            COMPILE,
+        )
+        return read_report(build)
+
+
+def takes_videos(build: Path) -> bool:
+    """Whether the design in `build` takes what a video gives: square frames of red, green and blue, of a size to which
+    videos are brought.
+    """
+    read_report(build)  # says what is missing
+    pixels = load_dataflow(build / DATAFLOW).pixels
+    return pixels.channels == 3 and pixels.height == pixels.width and pixels.height >= SMALLEST_SIDE
+
+
+def bitstream_build(build: Path, target: str, seed: int, say: Callable[[str], None]) -> FlowReport:
+    """Synthesize, place and route what `build` holds; see `build_bitstream` and, for AMD's, `build_checkpoint`."""
+    board = load_target(target)
+    clock = read_times(build / LATENCY).clock_mhz
+    out = build / "flow" / target
+    with locked(build, say):
+        told_edits(build, say)
+        if board.family == "xilinx":
+            return build_checkpoint(build / RTL, board, out, say, clock_mhz=clock)
+        return build_bitstream(build / RTL, board_files(board), board, out, say, clock_mhz=clock, seed=seed)
+
+
+def synthesize_build(build: Path, target: str, say: Callable[[str], None]) -> Utilization:
+    """Synthesize what `build` holds and count what it takes; see `utilization`."""
+    board = load_target(target)
+    read_times(build / LATENCY)  # says what is missing
+    with locked(build, say):
+        told_edits(build, say)
+        return utilization(build / RTL, board, build / "flow" / target, say)
+
+
+def explore_model(
+    model: str,
+    build: Path,
+    target: str,
+    clock_mhz: float | None,
+    say: Callable[[str], None],
+    measured: Sequence[Path] = (),
+    points: int = 40,
+) -> tuple[list[Point], list[Measured]]:
+    """The foldings of a model on `target` that no other beats in rate and area; and what `measured` builds came to.
+
+    Raises UsageError for an unsupported layer, or a build that was not made for `target` or not counted by its tools.
+    """
+    board = load_target(target)
+    with locked(build, say):
+        steps = Steps(build, say)
+        take_model(model, build, steps, None)
+        steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
+        say("folding …")
+        dataflow = without_dead_channels(read_dataflow(build / HARDWARE))
+    found = front(dataflow, board, board.clock_mhz if clock_mhz is None else clock_mhz, points)
+    return found, [_measured(path, board, say) for path in measured]
+
+
+def _measured(build: Path, board: Target, say: Callable[[str], None]) -> Measured:
+    """A build's rate, and its share of the board by what the tools counted."""
+    report = read_report(build)
+    told_edits(build, say)
+    if report.target != board.name:
+        raise UsageError(
+            f"{build}: built for {report.target}, not for {board.name}; give --target {report.target}"
+        )
+    flow = build / "flow" / board.name
+    kept = next(
+        (flow / name for name in ("report.json", "utilization.json") if (flow / name).is_file()), None
+    )
+    if kept is None:
+        raise UsageError(
+            f"{build}: not counted yet; run `framegate bitstream {build} --synthesis-only` first"
+        )
+    counted = read_json(kept, "run the bitstream again")
+    share = max(counted[name] / getattr(board, name) for name in RESOURCES)
+    return Measured(str(build), report.clips_per_second, share)
+
+
+def _rate(rate: str) -> float | None:
+    if rate == FASTEST:
+        return None
+    try:
+        frames_per_second = float(rate)
+    except ValueError:
+        frames_per_second = 0.0
+    if not 0 < frames_per_second <= _MOST_FRAMES:
+        raise UsageError(
+            f'--rate {rate}: give frames per second, above 0 and up to {_MOST_FRAMES:g}, or "{FASTEST}" for the '
+            f"fastest that fits"
+        )
+    return frames_per_second

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The typed graph of kernels and streams, and its rewrites."""

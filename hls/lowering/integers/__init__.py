@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From floats to integers: scales, thresholds, products, pools."""

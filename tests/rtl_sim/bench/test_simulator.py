@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench itself: what it records, and how it fails."""
+
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from framegate.errors import FramegateError, UsageError
+from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.tools import find
+from framegate.rtl_sim.bench.simulator import SIMULATORS, Bench, Simulator, Sink, Source, Tap
+
+BITS = 8
+PORTS = """module dut (
+    input  logic clk, input logic rst,
+    input  logic in_valid, output logic in_ready, input logic [7:0] in_data,
+    output logic out_valid, input logic out_ready, output logic [7:0] out_data
+);
+"""
+GOOD = """
+    wire mid_valid = in_valid, mid_ready = out_ready;
+    wire [7:0] mid_data = in_data;
+    assign in_ready = mid_ready; assign out_valid = mid_valid; assign out_data = mid_data;
+"""
+WITHDRAWN = """
+    logic phase_q;
+    always_ff @(posedge clk) phase_q <= rst ? 1'b0 : !phase_q;
+    assign in_ready = out_ready && phase_q; assign out_valid = in_valid && phase_q; assign out_data = in_data;
+"""
+CHANGED = """
+    logic [7:0] age_q;
+    always_ff @(posedge clk) age_q <= rst ? 8'd0 : age_q + 8'd1;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = age_q;
+"""
+SWALLOWS = """
+    assign in_ready = 1'b1; assign out_data = in_data;
+    assign out_valid = in_valid && out_ready && in_data != 8'd3;
+"""
+UNSET = """
+    logic [7:0] never_q;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = never_q;
+"""
+COUNTS = """
+    logic [7:0] count_q;
+    initial count_q = 8'd0;  // and no reset: what a run before has left would be seen
+    always_ff @(posedge clk) if (in_valid && in_ready) count_q <= count_q + 8'd1;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = in_data ^ count_q;
+"""
+DOUBLES = """
+    logic second_q;
+    always_ff @(posedge clk) if (rst) second_q <= 1'b0; else if (in_valid && out_ready) second_q <= !second_q;
+    assign in_ready = out_ready && second_q; assign out_valid = in_valid; assign out_data = in_data;
+"""
+
+
+def bench(
+    body: str,
+    work: Path,
+    simulator: Simulator,
+    *,
+    taps: tuple[Tap, ...] = (),
+    offers: np.ndarray | None = None,
+    accepts: np.ndarray | None = None,
+) -> Bench:
+    rtl = work / "rtl"
+    rtl.mkdir()
+    (rtl / "dut.sv").write_text(f"{PORTS}{body}endmodule\n")
+    words = [1, 2, 3, 250]
+    return Bench(
+        module="dut",
+        rtl=rtl,
+        pins={
+            f"{port}_{pin}": f"{port}_{pin}" for port in ("in", "out") for pin in ("valid", "ready", "data")
+        },
+        inputs=(
+            Source(
+                name="in", bits=BITS, words=words, offers=np.zeros(4, dtype=int) if offers is None else offers
+            ),
+        ),
+        outputs=(Sink(name="out", bits=BITS, beats=4, accepts=np.ones(1) if accepts is None else accepts),),
+        taps=taps,
+        work=work / "sim",
+        simulator=simulator,
+    )
+
+
+def test_words_and_cycles_are_recorded_at_ports_and_taps(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(GOOD, tmp_path, quick, taps=(Tap(name="mid", bits=BITS),), offers=np.array([0, 0, 5, 7]))
+    made.build()
+    recorded = made.run(1000)
+    assert set(recorded) == {"in", "out", "mid"}
+    for recording in recorded.values():
+        assert recording.words == [1, 2, 3, 250]
+        assert recording.cycles.tolist() == [0, 1, 5, 7]
+
+
+def test_a_sink_is_ready_as_told(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(GOOD, tmp_path, quick, accepts=np.array([False, False, True]))
+    made.build()
+    assert made.run(1000)["out"].cycles.tolist() == [2, 5, 8, 11]
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("body", [WITHDRAWN, CHANGED], ids=["withdrawn", "changed"])
+def test_a_beat_that_does_not_wait_is_caught(
+    body: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench(body, tmp_path, simulator, accepts=np.array([False, False, False, True]))
+    made.build()
+    with pytest.raises(
+        FramegateError,
+        match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
+        r"while it waited, at time \d+.* \(log: \S+/run\.log\)$",
+    ):
+        made.run(1000)
+
+
+def test_missing_beats_are_an_error_at_the_cycle_limit(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(SWALLOWS, tmp_path, quick)
+    made.build()
+    with pytest.raises(
+        FramegateError,
+        match=rf"^dut stopped in {quick}: beats are missing after 300 cycles \(log: \S+/run\.log\)$",
+    ):
+        made.run(300)
+
+
+@pytest.mark.parametrize("body", [GOOD, DOUBLES], ids=["good", "doubles"])
+def test_without_cocotb_the_same_is_recorded(body: str, tmp_path: Path) -> None:
+    recorded = {}
+    simulators: tuple[Simulator, ...] = ("verilator", "fast")
+    for simulator in simulators:
+        work = tmp_path / simulator
+        work.mkdir()
+        made = bench(body, work, simulator, accepts=np.array([False, True, True]))
+        made.build()
+        recorded[simulator] = made.run(300)
+    for port in ("in", "out"):
+        with_cocotb, without = (recorded[simulator][port] for simulator in simulators)
+        assert with_cocotb.words == without.words
+        assert with_cocotb.cycles.tolist() == without.cycles.tolist()
+
+
+def test_missing_beats_are_an_error_without_cocotb_as_well(tmp_path: Path) -> None:
+    made = bench(SWALLOWS, tmp_path, "fast")
+    made.build()
+    with pytest.raises(
+        FramegateError, match=r"^dut stopped in fast: beats are missing after 300 cycles \(log: "
+    ):
+        made.run(300)
+
+
+def test_surplus_beats_are_recorded(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(DOUBLES, tmp_path, quick)
+    made.build()
+    assert made.run(300)["out"].words == [1, 1, 2, 2, 3, 3, 250, 250]
+
+
+# A word that is read while it is written, and a register that nothing has set: what comes out is nobody's guess.
+READ_WHILE_WRITTEN = """
+    fg_ram #(.BITS(8), .DEPTH(2), .ADDR(1), .SLICE(8)) u_ram (
+        .clk(clk), .write(in_valid && in_ready), .write_address(1'b0), .write_data(in_data),
+        .read(in_valid && in_ready), .read_address(1'b0), .read_data(out_data)
+    );
+    logic full_q;
+    assign in_ready = out_ready || !full_q;
+    assign out_valid = full_q;
+    always_ff @(posedge clk) begin
+        if (in_ready) full_q <= in_valid;
+        if (rst) full_q <= 1'b0;
+    end
+"""
+NEVER_SET = """
+    logic [7:0] never_q;
+    always_ff @(posedge clk) if (in_data == 8'hff) never_q <= in_data;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = in_data ^ never_q;
+"""
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "fast"])
+@pytest.mark.parametrize("body", [READ_WHILE_WRITTEN, NEVER_SET], ids=["read-while-written", "never-set"])
+def test_what_is_unknown_is_random_on_verilator(
+    body: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bench(body, tmp_path, simulator)
+    shutil.copy(STREAM_CHECK.with_name("fg_ram.sv"), made.rtl)
+    made.build()
+    found = set()
+    for seed in ("1", "1", "2", "3"):
+        monkeypatch.setenv("FRAMEGATE_SEED", seed)
+        found.add(tuple(made.run(300)["out"].words))
+        assert (made.work / "seed.txt").read_text() == f"{seed}\n"
+    assert len(found) == 3, "one for each seed"
+    assert (1, 2, 3, 250) not in found
+
+
+def test_a_seed_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRAMEGATE_SEED", "often")
+    made = bench(GOOD, tmp_path, "fast")
+    made.work.mkdir()
+    with pytest.raises(UsageError, match=r"^FRAMEGATE_SEED=often: a whole number is wanted"):
+        made.run(300)
+
+
+def test_undefined_bits_are_marked(tmp_path: Path, icarus: Simulator) -> None:
+    made = bench(UNSET, tmp_path, icarus)
+    made.build()
+    assert made.run(300)["out"].words == [-1] * 4
+
+
+PARTLY_UNSET = """
+    logic never_q;
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = {in_data[7:1], never_q};
+"""
+FLOATING = """
+    assign in_ready = out_ready; assign out_valid = in_valid; assign out_data = {in_data[7:1], 1'bz};
+"""
+
+
+@pytest.mark.parametrize("body", [PARTLY_UNSET, FLOATING], ids=["unknown", "floating"])
+def test_partly_undefined_digits_are_marked(body: str, tmp_path: Path, icarus: Simulator) -> None:
+    """They are printed as X and Z."""
+    made = bench(body, tmp_path, icarus)
+    made.build()
+    assert made.run(300)["out"].words == [-1] * 4
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_a_module_that_does_not_compile_gives_one_line_and_the_log(
+    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench("assign in_ready = nowhere.at_all;", tmp_path, simulator)
+    with pytest.raises(FramegateError) as failure:
+        made.build()
+    sentence = rf"dut does not compile with {simulator}: .*(dut\.sv|nowhere).* \(log: \S+/sim/build\.log\)"
+    assert re.fullmatch(sentence, str(failure.value)), str(failure.value)
+    assert failure.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("simulator", "sentence"),
+    [
+        ("icarus", r"^(vvp|iverilog): not found on PATH; install "),
+        ("verilator", r"^C\+\+ compiler: neither "),
+    ],
+)
+def test_a_missing_tool_is_named(
+    simulator: Simulator, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=sentence):
+        bench(GOOD, tmp_path, simulator).build()
+
+
+def test_the_environment_is_as_before(
+    tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMEGATE_TEST", "kept")
+    before = dict(os.environ)
+    made = bench(GOOD, tmp_path, icarus)
+    made.build()
+    made.run(100)
+    assert dict(os.environ) == before
+
+
+ODD = "a b ü$HOME `x` $(x) 'q' \"q\" #;touch EVIL;:%&|<>*?~=\\"
+
+
+@pytest.mark.parametrize("name", [ODD, "a\nb", "-x", "x."], ids=["all", "line", "dash", "dot"])
+def test_a_build_folder_of_any_name_will_do(name: str, tmp_path: Path, icarus: Simulator) -> None:
+    (tmp_path / name).mkdir()
+    made = bench(GOOD, tmp_path / name, icarus)
+    made.build()
+    made.build()
+    assert made.run(300)["out"].words == [1, 2, 3, 250]
+    assert not list(Path().glob("EVIL*"))
+
+
+@pytest.mark.parametrize("simulator", ["fast", pytest.param("verilator", marks=pytest.mark.slow)])
+def test_verilator_takes_such_a_folder_and_needs_no_python_on_path(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PATH holds what the system has, but nothing called python, python3 or c++."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in Path("/usr/bin").iterdir():
+        if not tool.name.startswith(("python", "c++", "verilator")):
+            (tools / tool.name).symlink_to(tool)
+    monkeypatch.setenv("PATH", str(tools))
+    (tmp_path / ODD).mkdir()
+    made = bench(GOOD, tmp_path / ODD, simulator)
+    made.build()
+    assert made.run(300)["out"].words == [1, 2, 3, 250]
+    assert not list(tmp_path.rglob("EVIL*"))
+
+
+def test_an_error_names_the_odd_folder(tmp_path: Path, icarus: Simulator) -> None:
+    (tmp_path / "a b").mkdir()
+    made = bench("assign in_ready = nowhere.at_all;", tmp_path / "a b", icarus)
+    with pytest.raises(FramegateError, match=r"/a b/sim/build\.log\)$"):
+        made.build()
+    assert f"{made.rtl}/dut.sv:" in (made.work / "build.log").read_text()
+
+
+def test_an_image_that_is_gone_is_not_taken_from_the_run_before(tmp_path: Path, icarus: Simulator) -> None:
+    made = bench(GOOD, tmp_path, icarus)
+    (made.rtl / "weights.hex").write_text("1\n")
+    made.build()
+    made.run(300)
+    assert (made.work / "weights.hex").is_file()
+    (made.rtl / "weights.hex").unlink()
+    made.run(300)
+    assert not (made.work / "weights.hex").exists()
+
+
+def test_a_second_run_takes_new_words_without_a_build(tmp_path: Path, quick: Simulator) -> None:
+    made = bench(GOOD, tmp_path, quick)
+    made.build()
+    assert made.run(300)["out"].words == [1, 2, 3, 250]
+    again = replace(made, inputs=(replace(made.inputs[0], words=[9, 8, 7, 6]),))
+    assert again.run(300)["out"].words == [9, 8, 7, 6]
+
+
+def test_the_runtime_of_verilator_is_not_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find("ccache"), "a dependency of the package"
+    for number, body in (("first", GOOD), ("second", DOUBLES)):
+        work = tmp_path / number
+        work.mkdir()
+        monkeypatch.setenv("CCACHE_STATSLOG", str(work / "stats.log"))
+        bench(body, work, "fast").build()
+    entries = (work / "stats.log").read_text().split("# ")[1:]  # of each file, with what ccache did about it
+    done = {Path(entry.split()[0]).name: entry.split()[1:] for entry in entries}
+    for name in ("verilated.cpp", "verilated_threads.cpp"):
+        assert "direct_cache_hit" in done[name]
+    assert "cache_miss" in done["Vbench__ALL.cpp"]  # else the log says nothing
+
+
+def three_paces(made: Bench) -> list[Bench]:
+    """The bench itself, one with other words, and one whose source and sink pause."""
+    source, sink = made.inputs[0], made.outputs[0]
+    slow = replace(source, offers=np.array([0, 3, 20, 21]))
+    return [
+        made,
+        replace(made, inputs=(replace(source, words=[9, 8, 7, 6]),)),
+        replace(made, inputs=(slow,), outputs=(replace(sink, accepts=np.array([False, False, True])),)),
+    ]
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_each_of_several_runs_starts_from_nothing(
+    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench(COUNTS, tmp_path, simulator)
+    made.build()
+    runs = three_paces(made)
+    together, alone = made.run_each(runs, 300), [run.run(300) for run in runs]
+    assert [recorded["out"].words for recorded in together] == [[1, 3, 1, 249], [9, 9, 5, 5], [1, 3, 1, 249]]
+    for several, one in zip(together, alone, strict=True):
+        for port in ("in", "out"):
+            assert several[port].words == one[port].words
+            assert several[port].cycles.tolist() == one[port].cycles.tolist()
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+def test_of_several_runs_the_one_that_fails_is_named(
+    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if simulator == "icarus":
+        request.getfixturevalue("icarus")
+    made = bench(CHANGED, tmp_path, simulator)
+    made.build()
+    always, _, paused = three_paces(made)
+    with pytest.raises(
+        FramegateError,
+        match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
+        r"while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
+    ):
+        made.run_each((always, paused, always), 300)
