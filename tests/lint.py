@@ -95,11 +95,11 @@ def designs(folder: Path) -> Iterator[list[Path]]:
 
 def board_parts(folder: Path) -> Iterator[tuple[str, list[Path]]]:
     """What the flows put around a design or in the place of its multipliers: top and files."""
-    own, cells = Path(flows.__file__).parent, TESTS / "hls" / "flows"
+    own, cells = Path(flows.__file__).parent / "boards", TESTS / "hls" / "flows"
     link = [own / f"fg_{name}.sv" for name in ("serial_link", "uart_rx", "uart_tx")]
     design = cells / "tiny" / "framegate.sv"
     yield "fg_ulx3s", [own / "fg_ulx3s.sv", *link, design, cells / "ehxplll.sv"]
-    inferred = own.parent / "kernels" / "fg_inferred_multiplier.sv"
+    inferred = own.parents[1] / "kernels" / "parts" / "fg_inferred_multiplier.sv"
     for family, cell in {"ecp5": "mult18x18d", "xilinx": "dsp48e2"}.items():
         yield "fg_multiplier", [own_multiplier(family, folder), inferred, cells / f"{cell}.sv"]
 

@@ -13,13 +13,12 @@ PACKAGES = {
     "framegate": ROOT / "cli",
     **{f"framegate.{name}": ROOT / name for name in ("quant", "hls", "rtl_sim", "benchmarks")},
 }
-SHORT_FUNCTIONS = ("cli", "quant")  # the folders that keep each rule by now
-SHORT_FILES = ("cli",)
+FOLDERS = sorted(folder.name for folder in PACKAGES.values())
 MOST_LINES_OF_A_FUNCTION = 60  # with its signature and docstring
 MOST_LINES_OF_A_FILE = 400
 
 
-@pytest.mark.parametrize("folder", SHORT_FUNCTIONS)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_no_function_is_longer_than_a_screen(folder: str) -> None:
     lengths = {
         f"{file.relative_to(ROOT)}: {node.name}": node.end_lineno - node.lineno + 1
@@ -30,7 +29,7 @@ def test_no_function_is_longer_than_a_screen(folder: str) -> None:
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
 
 
-@pytest.mark.parametrize("folder", SHORT_FILES)
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_no_file_is_longer_than_can_be_read_at_once(folder: str) -> None:
     lengths = {
         str(file.relative_to(ROOT)): len(file.read_text().splitlines())
@@ -41,13 +40,37 @@ def test_no_file_is_longer_than_can_be_read_at_once(folder: str) -> None:
 
 def test_imports_form_no_circle() -> None:
     """Those inside functions count too: a circle that only works when it is entered at one place is one."""
-    modules = dict(_modules())
-    imports = {name: set(_imports(file, modules)) - {name} for name, file in modules.items()}
+    imports = _all_imports()
     assert any("framegate.errors" in found for found in imports.values())
+    _expect_no_circle(imports)
+
+
+@pytest.mark.parametrize("house", ["framegate", "framegate.quant", "framegate.hls", "framegate.rtl_sim"])
+def test_rooms_form_no_circle(house: str) -> None:
+    """A room is a file or a folder of a house; what its files import are its arrows."""
+    rooms: dict[str, set[str]] = {}
+    for name, found in _all_imports().items():
+        if (room := _room(house, name)) is not None:
+            rooms.setdefault(room, set()).update(filter(None, (_room(house, other) for other in found)))
+    assert len(rooms) >= 5
+    _expect_no_circle({room: found - {room} for room, found in rooms.items()})
+
+
+def _room(house: str, module: str) -> str | None:
+    inside = module.removeprefix(f"{house}.")
+    return inside.split(".")[0] if inside != module else None
+
+
+def _expect_no_circle(arrows: Mapping[str, set[str]]) -> None:
     try:
-        TopologicalSorter(imports).prepare()
+        TopologicalSorter(arrows).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' <- '.join(error.args[1])}")
+
+
+def _all_imports() -> dict[str, set[str]]:
+    modules = dict(_modules())
+    return {name: set(_imports(file, modules)) - {name} for name, file in modules.items()}
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

@@ -85,7 +85,7 @@ def test_a_module_refuses_parameters_that_it_cannot_serve(
     settings, sentence = REFUSED[module]
     parameters = ", ".join(".{}({})".format(*setting.split("=")) for setting in settings.split(", "))
     (tmp_path / "top.sv").write_text(f"module top;\n    {module} #({parameters}) dut ();\nendmodule\n")
-    library = [f"-y{folder}" for folder in (HLS, HLS / "kernels", HLS / "flows")]
+    library = [f"-y{folder}" for folder in sorted({source.parent for source in MODULES})]
     models = [str(Path(__file__).parent / "flows" / name) for name in ("ehxplll.sv", "tiny/framegate.sv")]
     command = ["iverilog", "-g2012", "-Y.sv", *library, "-s", "top", "-oout", "top.sv", *models]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

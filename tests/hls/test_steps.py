@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from framegate.hls import steps
-from framegate.hls.build import build as pipeline
+from framegate.hls.build.model import COMPILE, EXPORT
 from framegate.hls.flows.flow import CODE
 from framegate.hls.steps import Code, Record, Steps, locked
+from framegate.rtl_sim.simulate import SIMULATE
 
 
 class Copy:
@@ -164,14 +165,14 @@ def test_a_killed_run_holds_nothing(copy: Copy) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    [pipeline.EXPORT, pipeline.COMPILE, pipeline.SIMULATE, CODE],
+    [EXPORT, COMPILE, SIMULATE, CODE],
     ids=["export", "compile", "simulate", "flows"],
 )
 def test_a_step_counts_every_library_that_its_rooms_import(code: Code) -> None:
     distributions = metadata.packages_distributions()
     imported = {module for room in code.rooms for module in _imported(room)}
     wanted = {name.lower() for module in imported for name in distributions.get(module, [])}
-    aside = _NO_BUILD | ({"framegate"} if code is pipeline.SIMULATE else _CLIPS)
+    aside = _NO_BUILD | ({"framegate"} if code is SIMULATE else _CLIPS)
     assert not {name for name in wanted - aside if not name.startswith("google")} - set(code.libraries)
 
 

@@ -20,7 +20,7 @@ def test_a_kernel_is_three_files(name: str) -> None:
 
 def test_no_hardware_without_a_class() -> None:
     parts = {part for kind in KINDS.values() for part in kind.PARTS}
-    assert sorted(path.stem for path in FOLDER.glob("*.sv")) == sorted(
+    assert sorted(path.stem for path in FOLDER.rglob("*.sv")) == sorted(
         {*(f"fg_{name}" for name in NAMES), *parts, STREAM_CHECK.stem}
     )
 

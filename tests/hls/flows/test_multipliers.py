@@ -67,7 +67,7 @@ def _check(
 ) -> None:
     """Simulate `kernel` with the flow's `part` in the place of fg_multiplier.sv, on a `model` of the device's own."""
     multiplier = folder / "fg_multiplier.sv"
-    shutil.copy(Path(flows.__file__).with_name(part), multiplier)
+    shutil.copy(next(Path(flows.__file__).parent.rglob(part)), multiplier)
     others = [path for path in hardware(kernel) if path.name != multiplier.name]
     cell = Path(__file__).with_name(model).read_text()
     for register in ("INPUTA", "INPUTB", "OUTPUT"):  # which the flow turns on in the netlist
