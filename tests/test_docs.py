@@ -109,6 +109,22 @@ def test_the_picture_is_what_its_script_draws_of_rooms_that_are_there() -> None:
         assert (ROOT / folder).is_dir(), f"the picture shows {folder}, which is not there"
 
 
+def test_the_architecture_lists_every_folder_with_code() -> None:
+    rooms = {
+        str(path.parent.relative_to(ROOT))
+        for folder in FOLDERS
+        if folder not in ("docs", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    listed = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", row)
+    }
+    assert rooms <= listed, f"docs/architecture.md does not list {sorted(rooms - listed)}"
+
+
 def _names(sheet: Path, section: str) -> set[str]:
     """What stands in backticks in the first column of a section's table."""
     text = sheet.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
