@@ -25,8 +25,8 @@ from framegate.commands import (
     simulate,
     train,
 )
+from framegate.commands.extras import missing_extras_named
 from framegate.errors import FramegateError, Interrupted, UsageError
-from framegate.extras import missing_extras_named
 
 app = typer.Typer(
     name="framegate",
