@@ -26,12 +26,14 @@ LOOK = "framegate.look"  # the matplotlib style of every picture: look.mplstyle
 def whole(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; what is there at the end (file or folder) replaces `target`.
 
+    A link is written through: what it leads to is replaced, the link stays.
     At every moment the old or the new one is there, also for folders (on Linux; elsewhere a folder that a killed
     process had moved aside comes back with the next call). On an exception nothing of the draft stays, and what a
-    killed process left is removed. Raises UsageError when the disk is full or the folder is not writable.
+    killed process left is removed. Raises UsageError when the disk is full or the folder is not writable, or cannot be.
     """
     target = Path(target)
     try:
+        target = _behind(target)
         _sweep(target)
         draft = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         try:
@@ -41,7 +43,10 @@ def whole(target: Path) -> Iterator[Path]:
         finally:
             _remove(draft)
     except OSError as error:
-        if error.filename is None or error.errno in _DISK_TROUBLE:
+        no_folder = (
+            error.errno == errno.ENOENT and not target.parent.is_dir()
+        )  # one that cannot be, as in /proc
+        if error.filename is None or error.errno in _DISK_TROUBLE or no_folder:
             raise UsageError(
                 f"{target}: cannot be written: {error.strerror or error}; free some space or choose "
                 f"another output folder"
@@ -50,6 +55,14 @@ def whole(target: Path) -> Iterator[Path]:
 
 
 _DISK_TROUBLE = {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+
+
+def _behind(target: Path) -> Path:
+    """What a link leads to, which need not be there; `target` itself if it is none."""
+    end = Path(os.path.realpath(target)) if target.is_symlink() else target
+    if end.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
+    return end
 
 
 def _put(draft: Path, target: Path) -> None:
