@@ -15,6 +15,7 @@ from framegate.hls.schedule.schedule import schedule
 from framegate.hls.stream import Stream
 from framegate.hls.targets import load_target
 from framegate.rtl_sim.bench.simulator import Simulator
+from framegate.rtl_sim.decision import compare_decision
 from framegate.rtl_sim.images import compare_images
 from framegate.rtl_sim.verify import verify
 
@@ -74,7 +75,11 @@ def seen(mutant: Mutant, dataflow: Dataflow, rtl: Path, work: Path, simulator: S
     if verdict.first_mismatch or not verdict.on_time:
         return f"first pass: {verdict.first_mismatch or verdict.late or verdict.measured}"
     assert verdict.stalled is not None
-    return f"{verdict.stalled.first_mismatch}" if verdict.stalled.mismatches else ""
+    if verdict.stalled.mismatches:
+        return f"{verdict.stalled.first_mismatch}"
+    return (
+        compare_decision(dataflow, work / "rtl", work / "decide", simulator=simulator, seed=SEED).first or ""
+    )
 
 
 @pytest.mark.parametrize("mutant", QUICK, ids=str)
