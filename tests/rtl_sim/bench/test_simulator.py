@@ -117,8 +117,8 @@ def test_a_beat_that_does_not_wait_is_caught(
     made.build()
     with pytest.raises(
         FramegateError,
-        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
-        r"while it waited, at time \d+.* \(log: \S+/run\.log\)$",
+        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn "
+        r"or changed while it waited, at time \d+.* \(log: \S+/run\.log\)$",
     ):
         made.run(1000)
 
@@ -405,7 +405,7 @@ def test_of_several_runs_the_one_that_fails_is_named(
     always, _, paused = three_paces(made)
     with pytest.raises(
         FramegateError,
-        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
-        r"while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
+        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn "
+        r"or changed while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
     ):
         made.run_each((always, paused, always), 300)
