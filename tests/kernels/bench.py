@@ -2,7 +2,8 @@
 """One kernel between sources and sinks: values at any pace, cycles wherever the sink never stalls."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,9 +59,23 @@ def check_kernel(
     bench.build()
     sinks = tuple(replace(sink, accepts=_pauses(rng)) for sink in bench.outputs)
     steady, paused = bench.run_each((bench, replace(bench, outputs=sinks)), _LIMIT)
-    _expect_values(kernel, expected, steady)
-    _expect_cycles(kernel, offers, steady)
-    _expect_values(kernel, expected, paused)
+    with told_seed(bench):
+        _expect_values(kernel, expected, steady)
+        _expect_cycles(kernel, offers, steady)
+        _expect_values(kernel, expected, paused)
+
+
+@contextmanager
+def told_seed(bench: Bench) -> Iterator[None]:
+    """What fails inside says how to start Verilator from the same state again."""
+    try:
+        yield
+    except AssertionError as wrong:
+        if bench.simulator != "icarus":
+            wrong.args = (
+                f"{wrong}; FRAMEGATE_SEED={(bench.work / 'seed.txt').read_text().strip()} repeats it",
+            )
+        raise
 
 
 def _offers(taken: Stream, rng: np.random.Generator) -> np.ndarray:
