@@ -85,9 +85,10 @@ def seen(mutant: Mutant, dataflow: Dataflow, rtl: Path, work: Path, simulator: S
     )
 
 
-def test_every_mutant_finds_its_text(designs: dict[str, tuple[Dataflow, Path]], tmp_path: Path) -> None:
+def test_every_mutant_finds_its_text(design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path) -> None:
     for number, mutant in enumerate(MUTANTS):
-        mutant.apply(Path(shutil.copytree(designs[mutant.design][1], tmp_path / str(number))))
+        _, rtl = design(mutant.design)
+        mutant.apply(Path(shutil.copytree(rtl, tmp_path / str(number))))
 
 
 @pytest.mark.parametrize("mutant", QUICK, ids=str)
