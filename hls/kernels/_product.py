@@ -34,6 +34,9 @@ MOST_BITS_IN_LUTS = 4  # of a weight
 TERNARY_BITS = 2  # of weights that are -2 … 1: their products need no multiplier
 MULTIPLIER_BITS = 18  # of a multiplier's narrower factor
 PRODUCT_PARTS = (
+    "fg_product_control",
+    "fg_product",
+    "fg_accumulator",
     "fg_multiplier",
     "fg_inferred_multiplier",
     "fg_lut_product",

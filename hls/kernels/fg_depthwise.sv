@@ -17,7 +17,6 @@ module fg_depthwise #(
     localparam int LANES       = AT_ONCE * PE,
     localparam int WORDS       = STEPS * BLOCKS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
-    localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
     localparam int PRODUCT     = IN_BITS + WEIGHT_BITS + 1,
     localparam int LEVELS      = ($clog2(AT_ONCE) + 1) / 2,
     localparam int STAGES      = 3 + LEVELS  // before the accumulator
@@ -35,43 +34,23 @@ module fg_depthwise #(
     initial $readmemh(WEIGHTS, memory);
 
     logic                         move;  // the whole pipeline advances
-    logic [ADDR-1:0]              word_q;
-    logic [STEP-1:0]              step_q;
-    logic                         first, last;
-    logic [STAGES-1:0]            valid_q, first_q, last_q;
+    wire  [ADDR-1:0]              word;
+    wire                          add, first, near_end, in_range;
+    wire                          unused_control = &{1'b0, near_end, in_range};
     logic [LANES*IN_BITS-1:0]     fetch_q;
     logic [LANES*WEIGHT_BITS-1:0] word_out_q;
-    logic                         out_valid_q;
 
-    assign move      = out_ready || !out_valid_q;
-    assign in_ready  = move;
-    assign first     = step_q == '0;
-    assign last      = step_q == STEP'(STEPS - 1);
-    assign out_valid = out_valid_q;
+    assign in_ready = move;
+
+    fg_product_control #(.STEPS(STEPS), .WORDS(WORDS), .STAGES(STAGES)) u_control (
+        .clk(clk), .rst(rst), .in_valid(in_valid), .out_valid(out_valid), .out_ready(out_ready),
+        .move(move), .word(word), .near_end(near_end), .add(add), .first(first), .in_range(in_range)
+    );
 
     always_ff @(posedge clk) begin
         if (move) begin
-            word_out_q <= memory[word_q];
+            word_out_q <= memory[word];
             fetch_q    <= in_data;
-        end
-    end
-
-    always_ff @(posedge clk) begin
-        if (move) begin
-            valid_q     <= {valid_q[STAGES-2:0], in_valid};
-            first_q     <= {first_q[STAGES-2:0], first};
-            last_q      <= {last_q[STAGES-2:0], last};
-            out_valid_q <= valid_q[STAGES-1] && last_q[STAGES-1];
-            if (in_valid) begin
-                step_q <= last ? '0 : step_q + 1'b1;
-                word_q <= word_q == ADDR'(WORDS - 1) ? '0 : word_q + 1'b1;
-            end
-        end
-        if (rst) begin
-            valid_q     <= '0;
-            out_valid_q <= 1'b0;
-            step_q      <= '0;
-            word_q      <= '0;
         end
     end
 
@@ -88,32 +67,23 @@ module fg_depthwise #(
                 wire signed [PRODUCT-1:0]     single;
                 wire                          unused = &{1'b0, single};  // its top bits may repeat the sign
 
-                if (IN_LUTS != 0) begin : g_luts
-                    fg_lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
-                        .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
-                    );
-                end else begin : g_multiplier
-                    fg_multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS)) u_product (
-                        .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
-                    );
-                end
+                fg_product #(.A_BITS(IN_BITS + 1), .B_BITS(WEIGHT_BITS), .IN_LUTS(IN_LUTS)) u_product (
+                    .clk(clk), .move(move), .a(factor), .b(weight), .product(single)
+                );
                 assign products[(p*AT_ONCE + t)*OUT_BITS +: OUT_BITS] = OUT_BITS'(single);
             end
         end
 
         for (p = 0; p < PE; p = p + 1) begin : g_sum
-            wire [OUT_BITS-1:0]         sum;
-            logic signed [OUT_BITS-1:0] total_q;
+            wire [OUT_BITS-1:0] sum;
 
             fg_adder_tree #(.COUNT(AT_ONCE), .BITS(OUT_BITS), .LEVELS(LEVELS)) u_sum (
                 .clk(clk), .move(move), .fields(products[p*AT_ONCE*OUT_BITS +: AT_ONCE*OUT_BITS]), .sums(sum)
             );
 
-            always_ff @(posedge clk) begin
-                if (move && valid_q[STAGES-1])
-                    total_q <= (first_q[STAGES-1] ? '0 : total_q) + $signed(sum);
-            end
-            assign out_data[p*OUT_BITS +: OUT_BITS] = total_q;
+            fg_accumulator #(.BITS(OUT_BITS)) u_total (
+                .clk(clk), .move(move), .add(add), .first(first), .start('0), .term(sum), .total(out_data[p*OUT_BITS +: OUT_BITS])
+            );
         end
     endgenerate
 
@@ -124,7 +94,7 @@ module fg_depthwise #(
         $fatal(1, "%m: WEIGHT_BITS=%0d must be at least 2, and at most 4 if IN_LUTS=%0d", WEIGHT_BITS, IN_LUTS);
     fg_stream_check #(.BITS(PE*OUT_BITS)) u_check (
         .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
-        .in_range(int'(step_q) < STEPS && int'(word_q) < WORDS)
+        .in_range(in_range)
     );
 `endif
 endmodule

@@ -26,7 +26,6 @@ module fg_matvec #(
     localparam int WORDS       = STEPS * FOLDS,
     localparam int ADDR        = WORDS > 1 ? $clog2(WORDS) : 1,
     localparam int FOLD        = FOLDS > 1 ? $clog2(FOLDS) : 1,
-    localparam int STEP        = STEPS > 1 ? $clog2(STEPS) : 1,
     localparam int ADDED       = IN_LUTS == 0 && CASCADE < SIMD ? CASCADE : 1,
     localparam int TERMS       = (SIMD + ADDED - 1) / ADDED,  // of the adder tree
     localparam int LEVELS      = ($clog2(TERMS) + 1) / 2,
@@ -41,7 +40,6 @@ module fg_matvec #(
     localparam int WANTED      = PRODUCT + $clog2(SIMD),
     localparam int FIELD       = WANTED < WIDEST ? WANTED : WIDEST,
     localparam int TOGETHER    = WANTED <= WIDEST ? LEVELS : (WIDEST - TERM) / 2,     // levels before the split
-    localparam int LEFT        = (TERMS + (1 << 2*TOGETHER) - 1) >> 2*TOGETHER,       // fields behind those
     // An ECP5 has its multipliers in a few rows, far from the adders: a register lies on the way to the first of those.
     localparam int APART       = IN_LUTS == 0 && CASCADE == 1 && TOGETHER > 0 ? 1 : 0,
     localparam int BANKED      = BANK < WORDS ? 1 : 0,
@@ -60,19 +58,18 @@ module fg_matvec #(
     input  wire logic [31:0]             load_data
 );
     logic                           move;  // the whole pipeline advances
-    logic [ADDR-1:0]                word_q;
-    logic [STEP-1:0]                step_q;
-    logic                           first, last;
-    logic [STAGES-1:0]              valid_q, first_q, last_q;
+    wire  [ADDR-1:0]                address;
+    wire                            add, first, near_end, in_range;
+    wire                            unused_control = &{1'b0, near_end, in_range};
     logic [SIMD*IN_BITS-1:0]        fetch_q, bank_q, input_q;
     logic [PE*SIMD*WEIGHT_BITS-1:0] word, weight_q;  // a block RAM is slow: its output has a register
-    logic                           out_valid_q;
 
-    assign move      = out_ready || !out_valid_q;
-    assign in_ready  = move;
-    assign first     = step_q == '0;
-    assign last      = step_q == STEP'(STEPS - 1);
-    assign out_valid = out_valid_q;
+    assign in_ready = move;
+
+    fg_product_control #(.STEPS(STEPS), .WORDS(WORDS), .STAGES(STAGES)) u_control (
+        .clk(clk), .rst(rst), .in_valid(in_valid), .out_valid(out_valid), .out_ready(out_ready),
+        .move(move), .word(address), .near_end(near_end), .add(add), .first(first), .in_range(in_range)
+    );
 
     always_ff @(posedge clk) begin
         if (move) begin
@@ -86,27 +83,8 @@ module fg_matvec #(
     fg_rom #(
         .WORDS(WORDS), .BITS(PE*SIMD*WEIGHT_BITS), .ADDR(ADDR), .BANK(BANK), .BLOCK(BLOCK), .ULTRA(ULTRA), .IMAGE(WEIGHTS)
     ) u_weights (
-        .clk(clk), .move(move), .address(word_q), .word(word), .load_rst(load_rst), .load(load), .load_data(load_data)
+        .clk(clk), .move(move), .address(address), .word(word), .load_rst(load_rst), .load(load), .load_data(load_data)
     );
-
-    always_ff @(posedge clk) begin
-        if (move) begin
-            valid_q     <= {valid_q[STAGES-2:0], in_valid};
-            first_q     <= {first_q[STAGES-2:0], first};
-            last_q      <= {last_q[STAGES-2:0], last};
-            out_valid_q <= valid_q[STAGES-1] && last_q[STAGES-1];
-            if (in_valid) begin
-                step_q <= last ? '0 : step_q + 1'b1;
-                word_q <= word_q == ADDR'(WORDS - 1) ? '0 : word_q + 1'b1;
-            end
-        end
-        if (rst) begin
-            valid_q     <= '0;
-            out_valid_q <= 1'b0;
-            step_q      <= '0;
-            word_q      <= '0;
-        end
-    end
 
     logic [PE*OUT_BITS-1:0] bias_q;  // of the fold whose sums go to the accumulator next
 
@@ -118,7 +96,7 @@ module fg_matvec #(
 
             always_ff @(posedge clk) begin
                 if (move) bias_q <= biases[fold_q];
-                if (move && valid_q[STAGES-2] && last_q[STAGES-2]) fold_q <= fold_q == FOLD'(FOLDS - 1) ? '0 : fold_q + 1'b1;
+                if (move && near_end) fold_q <= fold_q == FOLD'(FOLDS - 1) ? '0 : fold_q + 1'b1;
                 if (rst) fold_q <= '0;
             end
         end else begin : g_no_bias
@@ -140,21 +118,19 @@ module fg_matvec #(
             localparam int HELD    = PE - FIRST < ROWS ? PE - FIRST : ROWS;  // rows
             localparam int JOINT   = HELD > 1 ? (HELD - 1)*FIELD + WEIGHT_BITS + 1 : WEIGHT_BITS;
             localparam int WORD    = HELD*FIELD;
-            wire [SIMD*JOINT-1:0] joints;  // per column the weights of so many rows
-            wire [TERMS*WORD-1:0] terms, added;
-            wire [LEFT*WORD-1:0]  sums;
+            wire [SIMD*JOINT-1:0]    joints;  // per column the weights of so many rows
+            wire [TERMS*WORD-1:0]    terms, added;
+            wire [HELD*OUT_BITS-1:0] sums;
 
             for (s = 0; s < SIMD; s = s + 1) begin : g_column
-                wire [HELD:0] negative;  // the rows below are
+                wire [HELD*WEIGHT_BITS-1:0] digits;
 
-                assign negative[0] = 1'b0;
                 for (p = 0; p < HELD; p = p + 1) begin : g_row
-                    localparam int         WIDTH = p < HELD - 1 ? FIELD : JOINT - p*FIELD;
-                    wire [WEIGHT_BITS-1:0] digit = weight_q[((FIRST + p)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
-                    // One has been borrowed for the rows below if those are negative: the largest digit is then one too few.
-                    assign negative[p+1] = digit[WEIGHT_BITS-1] || (negative[p] && &digit[WEIGHT_BITS-2:0]);
-                    assign joints[s*JOINT + p*FIELD +: WIDTH] = WIDTH'($signed({negative[p+1], digit}));
+                    assign digits[p*WEIGHT_BITS +: WEIGHT_BITS] = weight_q[((FIRST + p)*SIMD + s)*WEIGHT_BITS +: WEIGHT_BITS];
                 end
+                fg_joint_factor #(.WEIGHT_BITS(WEIGHT_BITS), .HELD(HELD), .FIELD(FIELD)) u_factor (
+                    .digits(digits), .factor(joints[s*JOINT +: JOINT])
+                );
             end
 
             for (s = 0; s < TERMS; s = s + 1) begin : g_term
@@ -163,17 +139,10 @@ module fg_matvec #(
                 wire signed [JOINT+IN_BITS+COUNT-1:0] product;
                 wire unused = &{1'b0, product};  // its top bits may repeat the sign
 
-                if (IN_LUTS != 0) begin : g_luts
-                    fg_lut_product #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT)) u_product (
-                        .clk(clk), .move(move), .product(product),
-                        .a(factors[s*(IN_BITS+1) +: IN_BITS+1]), .b(joints[s*JOINT +: JOINT])
-                    );
-                end else begin : g_multiplier
-                    fg_multiplier #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT), .COUNT(COUNT)) u_product (
-                        .clk(clk), .move(move), .product(product),
-                        .a(factors[LANE*(IN_BITS+1) +: COUNT*(IN_BITS+1)]), .b(joints[LANE*JOINT +: COUNT*JOINT])
-                    );
-                end
+                fg_product #(.A_BITS(IN_BITS + 1), .B_BITS(JOINT), .COUNT(COUNT), .IN_LUTS(IN_LUTS)) u_product (
+                    .clk(clk), .move(move), .product(product),
+                    .a(factors[LANE*(IN_BITS+1) +: COUNT*(IN_BITS+1)]), .b(joints[LANE*JOINT +: COUNT*JOINT])
+                );
                 assign terms[s*WORD +: WORD] = WORD'(product);
             end
 
@@ -185,33 +154,15 @@ module fg_matvec #(
                 assign added = terms;
             end
 
-            fg_adder_tree #(.COUNT(TERMS), .BITS(WORD), .LEVELS(TOGETHER)) u_together (
-                .clk(clk), .move(move), .fields(added), .sums(sums)
-            );
+            fg_joint_sum #(
+                .TERMS(TERMS), .HELD(HELD), .FIELD(FIELD), .OUT_BITS(OUT_BITS), .LEVELS(LEVELS), .TOGETHER(TOGETHER)
+            ) u_sums (.clk(clk), .move(move), .terms(added), .sums(sums));
 
             for (p = 0; p < HELD; p = p + 1) begin : g_row
-                logic [LEFT*OUT_BITS-1:0]   split_q;
-                wire [OUT_BITS-1:0]         sum;
-                wire signed [OUT_BITS-1:0]  start = bias_q[(FIRST + p)*OUT_BITS +: OUT_BITS];
-                logic signed [OUT_BITS-1:0] total_q;
-
-                for (s = 0; s < LEFT; s = s + 1) begin : g_left
-                    wire signed [FIELD-1:0] field = sums[s*WORD + p*FIELD +: FIELD];
-                    // A sum below zero has borrowed one from the field above.
-                    wire                    borrowed = p > 0 && sums[s*WORD + (p > 0 ? p*FIELD - 1 : 0)];
-                    wire signed [FIELD-1:0] own = field + FIELD'(borrowed);
-                    wire                    unused = &{1'b0, own};  // its top bits may repeat the sign
-                    always_ff @(posedge clk) if (move) split_q[s*OUT_BITS +: OUT_BITS] <= OUT_BITS'(own);
-                end
-
-                fg_adder_tree #(.COUNT(LEFT), .BITS(OUT_BITS), .LEVELS(LEVELS - TOGETHER)) u_sum (
-                    .clk(clk), .move(move), .fields(split_q), .sums(sum)
+                fg_accumulator #(.BITS(OUT_BITS)) u_total (
+                    .clk(clk), .move(move), .add(add), .first(first), .start(bias_q[(FIRST + p)*OUT_BITS +: OUT_BITS]),
+                    .term(sums[p*OUT_BITS +: OUT_BITS]), .total(out_data[(FIRST + p)*OUT_BITS +: OUT_BITS])
                 );
-
-                always_ff @(posedge clk) begin
-                    if (move && valid_q[STAGES-1]) total_q <= (first_q[STAGES-1] ? start : total_q) + $signed(sum);
-                end
-                assign out_data[(FIRST + p)*OUT_BITS +: OUT_BITS] = total_q;
             end
         end
     endgenerate
@@ -224,7 +175,7 @@ module fg_matvec #(
         $fatal(1, "%m: WEIGHT_BITS=%0d must be at least 2, and at most 4 if IN_LUTS=%0d", WEIGHT_BITS, IN_LUTS);
     fg_stream_check #(.BITS(PE*OUT_BITS)) u_check (
         .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
-        .in_range(int'(step_q) < STEPS && int'(word_q) < WORDS)
+        .in_range(in_range)
     );
 `endif
 endmodule

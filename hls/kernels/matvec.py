@@ -38,7 +38,7 @@ class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
     BURSTS: ClassVar[bool] = True
-    PARTS = (*PRODUCT_PARTS, "fg_rom", "fg_ram")
+    PARTS = (*PRODUCT_PARTS, "fg_joint_factor", "fg_joint_sum", "fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 2  # it enables the most registers of all kernels
 

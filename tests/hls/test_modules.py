@@ -34,6 +34,7 @@ def test_verilator_has_nothing_to_say(tmp_path: Path) -> None:
 
 # Per module what it must not take (the first of them named), and what it says then.
 REFUSED = {
+    "fg_accumulator": ("BITS=0", "BITS=0 must be at least 1"),
     "fg_add": ("LANES=0", "LANES=0, LEFT_BITS=4, RIGHT_BITS=4 and OUT_BITS=5 must be at least 1"),
     "fg_adder_tree": ("LEVELS=2", "LEVELS=2 must be no more than add COUNT=4 fields up, BITS=8 at least 1"),
     "fg_concat": ("LEFT_BEATS=0", "LEFT_BEATS=0 and RIGHT_BEATS=4 must be at least 1"),
@@ -49,6 +50,11 @@ REFUSED = {
         "LOOKAHEAD=1, KEPT=2 and PAUSE=0 must be at least 0, the first 0 if",
     ),
     "fg_inferred_multiplier": ("COUNT=0", "A_BITS=5, B_BITS=4 and COUNT=0 must be at least 1"),
+    "fg_joint_factor": (
+        "FIELD=4",
+        "WEIGHT_BITS=4 must be at least 2, HELD=2 at least 1, FIELD=4 wider than a weight",
+    ),
+    "fg_joint_sum": ("TOGETHER=2", "LEVELS=1 must add TERMS=4 up, TOGETHER=2 be some of them"),
     "fg_loader": ("BEATS=0", "BEATS=00000000 must be at least 1 for each of MEMORIES=1"),
     "fg_lut_product": ("B_BITS=5", "A_BITS=5 must be at least 2, B_BITS=5 2 to 4"),
     "fg_matvec": ("IN_LUTS=1, WEIGHT_BITS=5", "WEIGHT_BITS=5 must be at least 2, and at most 4 if IN_LUTS=1"),
@@ -56,6 +62,11 @@ REFUSED = {
     "fg_multiplier": ("COUNT=0", "A_BITS=5, B_BITS=4 and COUNT=0 must be at least 1"),
     "fg_pace": ("INTERVAL=3", "INTERVAL=3 must be at least BEATS=4, that and BITS=8 at least 1"),
     "fg_pool": ("IN_BITS=5", "OUT_BITS=4 must be at least IN_BITS=5"),
+    "fg_product": (
+        "IN_LUTS=1, B_BITS=5",
+        "B_BITS=5 and COUNT=1 must be at least 1, and with IN_LUTS=1 no more than",
+    ),
+    "fg_product_control": ("STAGES=1", "STEPS=9 and WORDS=36 must be at least 1, STAGES=1 at least 2"),
     "fg_ram": ("DEPTH=17", "ADDR=4 must be the bits that count DEPTH=17 words"),
     "fg_ring_counter": ("COUNT=0", "COUNT=0 must be at least 1"),
     "fg_rom": ("BANK=6", "BANK=6 must be WORDS=16 or more, or a power of two that makes up to 8 banks"),

@@ -58,9 +58,9 @@ def _uncleared(design: str, instance: str) -> Mutant:
 IGNORES_READY = [
     *(
         Mutant("ignores ready", A, f"{k}.sv", _MOVE, "assign move = 1'b1;")
-        for k in ("matvec", "threshold", "window")
+        for k in ("product_control", "threshold", "window")
     ),
-    Mutant("ignores ready", B, "depthwise.sv", _MOVE, "assign move = 1'b1;"),
+    Mutant("ignores ready", B, "product_control.sv", _MOVE, "assign move = 1'b1;"),
     Mutant("ignores ready", A, "fifo.sv", _MOVE, "assign move = 1'b1;"),
     *(Mutant("ignores ready", A, f"{k}.sv", _ROOM, "assign room = 1'b1;") for k in ("shift", "add")),
     *(
@@ -78,7 +78,7 @@ IGNORES_READY = [
     Mutant("ignores ready", A, "window.sv", r"assign in_ready = has_room;", "assign in_ready = 1'b1;"),
 ]
 CHANGES = [
-    Mutant("changes while waiting", A, "matvec.sv", r"if \(move && (valid_q\[STAGES-1\]\) total_q)", r"if (\1"),
+    Mutant("changes while waiting", A, "accumulator.sv", r"if \(move && add\) total_q", "if (add) total_q"),
     Mutant("changes while waiting", A, "threshold.sv", r"if \(move\) out_q\[", "out_q["),
     Mutant("changes while waiting", A, "fifo.sv", r"if \(move\) data_q", "data_q"),
     Mutant("changes while waiting", A, "skid.sv", r"if \(!full_q\) kept_q", "kept_q"),
@@ -88,11 +88,11 @@ CHANGES = [
     Mutant("changes while waiting", A, "add.sv", r"if \(room\) begin (sum_q <= sum_d;)", r"\1 if (room) begin"),
 ]  # fmt: skip
 RESETS = [
-    _reset(A, "matvec", "step_q"), _reset(A, "matvec", "word_q"), _reset(A, "threshold", "beat_q"),
+    _reset(A, "product_control", "step_q"), _reset(A, "product_control", "word_q"), _reset(A, "threshold", "beat_q"),
     _reset(A, "window", "margin_q"), _reset(A, "window", "write_q"), _reset(A, "shift", "slot_q"),
     _reset(A, "fifo", "head_q"), _reset(A, "mean", "turn_q"), _reset(A, "decide", "beat_q"),
     _reset(A, "fork", "left_done_q"), _reset(B, "frame_gather", "slot_q"), _reset(B, "concat", "beat_q"),
-    _reset(B, "pool", "tap_q"), _reset(B, "depthwise", "step_q"),
+    _reset(B, "pool", "tap_q"), _reset(B, "product_control", "step_q"),
 ]  # fmt: skip
 CLEARS = [
     Mutant("clear not connected", A, "framegate.sv", r"wire reset = rst \|\| clear;", "wire reset = rst;"),
@@ -100,7 +100,7 @@ CLEARS = [
     *(_uncleared(B, name) for name in ("fast_gather", "depthwise", "concat")),
 ]
 COUNTERS = [
-    _counts(A, "matvec", r"STEP'\(STEPS - 1\)", "STEP'(STEPS - 2)"),
+    _counts(A, "product_control", r"STEP'\(STEPS - 1\)", "STEP'(STEPS - 2)"),
     _counts(A, "mean", r"TURN'\(COUNT - 1\)", "TURN'(COUNT - 2)"),
     _counts(A, "ring_counter", r"BITS'\(COUNT - 2\)", "BITS'(COUNT - 1)"),
     _counts(A, "shift", r"SLOT'\(SLOTS - 1\)", "SLOT'(SLOTS - 2)"),
@@ -117,7 +117,7 @@ VALUES = [
     Mutant("sign extension", A, "threshold_level.sv", r"\{\(IN_SIGNED != 0\) && x\[IN_BITS-1\], x\}", "{1'b0, x}"),
     Mutant("sign extension", A, "mean.sv", r"\(SIGNED != 0\) && value\[IN_BITS-1\]", "1'b0"),
     Mutant("bit dropped", A, "adder_tree.sv", r"ab \+ cd", "ab | cd"),
-    Mutant("bit dropped", A, "matvec.sv", r"field \+ FIELD'\(borrowed\)", "field",
+    Mutant("bit dropped", A, "joint_sum.sv", r"field \+ FIELD'\(borrowed\)", "field",
            seen_by="--probe: sums are off by one, which the activation behind them may hide"),
     Mutant("bit dropped", A, "add.sv",
            r"(= OUT_BITS'\(\$signed\(\{left_sign, left\}\)\) \+ [^;]*);", r"\1 & ~OUT_BITS'(1);"),
