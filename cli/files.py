@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from framegate.errors import UsageError
 from pydantic import TypeAdapter, ValidationError
 
+if TYPE_CHECKING:  # at run time it takes a second, and few commands draw
+    from matplotlib.figure import Figure
+
 Shape = TypeVar("Shape")
+LOOK = "framegate.look"  # the matplotlib style of every picture: look.mplstyle
 
 
 @contextmanager
@@ -130,6 +134,13 @@ def write_text(target: Path, text: str) -> Path:
 def write_json(target: Path, value: Any) -> Path:
     """Write `value` as indented JSON to `target`, whole; return `target`."""
     return write_text(target, json.dumps(value, indent=2) + "\n")
+
+
+def save_figure(figure: "Figure", target: Path) -> Path:
+    """Write a figure as a PNG to `target`, whole; return `target`."""
+    with whole(target) as draft:
+        figure.savefig(draft, format="png")
+    return target
 
 
 def read_json(source: Path, remedy: str) -> Any:

@@ -24,14 +24,15 @@ from framegate.quant.measures.alarm_threshold import Choice
 from framegate.quant.measures.evaluate import figures
 from framegate.quant.networks.checkpoint import Network, NetworkConfig, load, logits
 from framegate.rtl_sim import reference
-from framegate.rtl_sim.bench.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import LARGEST_SEED, Simulator, quick_or
 from framegate.rtl_sim.compare import Difference
+from framegate.rtl_sim.decision import compare_decision
 from framegate.rtl_sim.images import compare_images
 from framegate.rtl_sim.stalls import Stalled
 from framegate.rtl_sim.verify import Verdict, verify
 
 INTEGERS, PREDICTIONS, FREE_SCALES, YARDSTICK = "integers", "predictions", "steps of free scales", "yardstick"
-IMAGES, STALLED = "images", "rtl stalled"  # rungs beside that of the RTL
+IMAGES, DECISION, STALLED = "images", "rtl decide", "rtl stalled"  # rungs beside that of the RTL
 
 
 @dataclass(frozen=True)
@@ -104,55 +105,73 @@ def judge(
 ) -> Judgement:
     """Climb down the ladder on `clips`, write verdict.json, return what it says.
 
-    `seed`: of the stalls and the cut in the RTL's second pass; None for a new one, which the judgement tells.
+    `seed`: of all that is drawn, from 1 to 2^31 - 1 (stalls and cut in the RTL's second pass, its clips, the state that
+    Verilator starts from); None for a new one, which the judgement tells.
 
     The slow rungs (QONNX, FINN, RTL) take `hardware_clips` of them (all: None), spread over the classes, and
     `noise` clips of random pixels. Raises UsageError for clips that cannot be read or a build without a design.
     """
     dataflow = load_dataflow(build / DATAFLOW)
     progress(f"decoding {len(clips)} clips")
-    shape = (dataflow.window or dataflow.pixels.frames, *dataflow.pixels.shape[1:])
-    real = decode_all(clips, _transform(dataflow)).numpy() if clips else np.empty((0, *shape), np.uint8)
-    random = np.random.default_rng(0).integers(0, 256, (noise, *shape), dtype=np.uint8)
-    pixels = np.concatenate([real, random])
-    picked = [*spread([clip.label for clip in clips], hardware_clips), *range(len(real), len(pixels))]
+    pixels = _pixels(dataflow, clips, noise)
+    noisy = range(len(clips), len(pixels))
+    picked = [*spread([clip.label for clip in clips], hardware_clips), *noisy]
     if not picked:
         raise UsageError("no clips to simulate; give at least one")
     expected = reference.logits(dataflow, pixels)
     chosen, wanted = pixels[picked], expected[picked]
     rungs = _network_rungs(build, dataflow, pixels, expected, progress)
-    for name, file, execute, step in (
-        ("qonnx", QONNX, run_qonnx, dataflow.logit_scale),
-        ("finn", HARDWARE, run, 1.0),
-    ):
-        progress(f"{name}: {len(chosen)} clips")
-        values = execute(load_graph(build / file), chosen).astype(np.float64) / step
-        if values.ndim == 3:  # a score per frame: the last one is that of the clip
-            values = values[:, -1]
-        free = name == "qonnx" and not _exact(build)
-        rungs.append((_on_steps if free else _on_integers)(name, values, wanted, dataflow))
+    rungs += _graph_rungs(build, dataflow, chosen, wanted, progress)
     rungs.append(Rung("reference", len(chosen), wanted.size, None, None, compares=YARDSTICK))
-    images = compare_images(dataflow, build / RTL)
-    rungs.append(_of_hardware(IMAGES, 0, images))
-    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    rungs.append(_of_hardware(IMAGES, 0, compare_images(dataflow, build / RTL)))
+    seed = 1 + secrets.randbelow(LARGEST_SEED) if seed is None else seed
     progress(f"rtl: {len(chosen)} clips in {simulator}, then some that stall, seed {seed}")
+    work = build / SIMULATION / simulator
     verdict = verify(
         dataflow,
         build / RTL,
         dataflow.taken(chosen),  # one clip after the other, or all of them as one stream of frames
-        build / SIMULATION / simulator,
+        work,
         simulator=simulator,
         probe=probe,
         seed=seed,
     )
     assert verdict.stalled is not None
+    quick = quick_or(simulator)
+    decided = compare_decision(dataflow, build / RTL, work / "decide", simulator=quick, seed=seed)
     rungs += [
+        _of_hardware(DECISION, 0, decided),
         _of_hardware(STALLED, verdict.stalled.clips, verdict.stalled),
         _of_hardware("rtl", len(chosen), verdict),
     ]
-    judgement = _judgement(build, dataflow, rungs, verdict, clips, expected[: len(real)])
+    judgement = _judgement(build, dataflow, rungs, verdict, clips, expected[: len(clips)])
     write_json(build / VERDICT, asdict(judgement))
     return judgement
+
+
+def _pixels(dataflow: Dataflow, clips: Sequence[Clip], noise: int) -> np.ndarray:
+    """Those of `clips`, then `noise` clips of random ones: (clips, T, H, W, C) 0 … 255."""
+    shape = (dataflow.window or dataflow.pixels.frames, *dataflow.pixels.shape[1:])
+    real = decode_all(clips, _transform(dataflow)).numpy() if clips else np.empty((0, *shape), np.uint8)
+    return np.concatenate([real, np.random.default_rng(0).integers(0, 256, (noise, *shape), dtype=np.uint8)])
+
+
+def _graph_rungs(
+    build: Path, dataflow: Dataflow, pixels: np.ndarray, expected: np.ndarray, progress: Callable[[str], None]
+) -> list[Rung]:
+    """QONNX and FINN's hardware graph."""
+    rungs = []
+    for name, file, execute, step in (
+        ("qonnx", QONNX, run_qonnx, dataflow.logit_scale),
+        ("finn", HARDWARE, run, 1.0),
+    ):
+        progress(f"{name}: {len(pixels)} clips")
+        values = execute(load_graph(build / file), pixels).astype(np.float64) / step
+        if values.ndim == 3:  # a score per frame: the last one is that of the clip
+            values = values[:, -1]
+        free = name == "qonnx" and not _exact(build)
+        rungs.append((_on_steps if free else _on_integers)(name, values, expected, dataflow))
+    return rungs
 
 
 def _of_hardware(name: str, clips: int, found: Difference | Stalled | Verdict) -> Rung:

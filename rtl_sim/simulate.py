@@ -11,8 +11,8 @@ from framegate.hls.build.model import COMPILE, EXPORT
 from framegate.hls.steps import Code, Steps, locked
 from framegate.hls.tools import simulator_tools
 from framegate.quant.clips.video import Clip
-from framegate.rtl_sim.bench.simulator import Simulator
-from framegate.rtl_sim.ladder import IMAGES, STALLED, Judgement, judge, read_judgement
+from framegate.rtl_sim.bench.simulator import Simulator, quick_or
+from framegate.rtl_sim.ladder import DECISION, IMAGES, STALLED, Judgement, judge, read_judgement
 
 SIMULATE = Code(
     (*EXPORT.rooms, *COMPILE.rooms, Path(__file__).parent),
@@ -45,7 +45,8 @@ def simulate_build(
     with locked(build, say):
         edited = told_edits(build, say)
         models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
-        tools = [str(tool) for tool in simulator_tools("icarus" if simulator == "icarus" else "verilator")]
+        used = {"icarus" if one == "icarus" else "verilator" for one in (simulator, quick_or(simulator))}
+        tools = [str(tool) for one in sorted(used) for tool in simulator_tools(one)]
         options = [
             str((hardware_clips, noise, simulator, probe, seed)),
             *(f"{clip.path} {clip.label}" for clip in clips),
@@ -73,7 +74,7 @@ def as_json(judgement: Judgement) -> dict[str, object]:
     """What `framegate simulate --json` prints."""
     plain = asdict(judgement)
     rtl = next(rung for rung in judgement.ladder if rung.rung == "rtl")
-    hardware = [rung for rung in judgement.ladder if rung.rung in ("rtl", STALLED, IMAGES)]
+    hardware = [rung for rung in judgement.ladder if rung.rung in ("rtl", STALLED, DECISION, IMAGES)]
     return {
         **{
             key: plain[key]

@@ -17,6 +17,7 @@ from framegate.rtl_sim.compare import Difference, differences, differences_of_a_
 _PATTERN = 256  # cycles of a sink's pattern
 _LOADED = 4  # cycles from the last word that fills a memory to the first pixel
 _ROOM = 12  # clips that a design holds at most when it is full, beyond those in it at full rate
+_RING = 2  # clips that come again and again, beyond one for each step of a score
 _SPARE = 10_000  # cycles beyond the expected end before a run counts as stuck
 
 
@@ -46,7 +47,6 @@ class Stalls:
     """
 
     dataflow: Dataflow
-    clips: np.ndarray  # (clips, T, H, W, C) to take turns with
     latency: int
     load: int  # words that fill memories before the first pixel
     seed: int
@@ -72,19 +72,27 @@ class Stalls:
     @cached_property
     def before(self) -> np.ndarray:
         """The clip that is cut (whole here)."""
-        return self._turn(0, self._steps)
+        return self._drawn[: self._steps]
 
     @cached_property
     def ring(self) -> np.ndarray:
         """The clips behind it, which come again and again."""
-        return self._turn(self._steps, min(len(self.clips), self._steps + 1))
+        return self._drawn[self._steps :]
 
     def _after(self, count: int) -> np.ndarray:
         """So many clips behind the one that is cut."""
         return self.ring[np.arange(count) % len(self.ring)]
 
-    def _turn(self, first: int, count: int) -> np.ndarray:
-        return self.clips[np.arange(first, first + count) % len(self.clips)]
+    @cached_property
+    def _drawn(self) -> np.ndarray:
+        """Clips (N, T, H, W, C) of noise, every other one of darkest and lightest pixels: sums reach far.
+
+        They are not those of the first pass, so that other values pass.
+        """
+        shape = (2 * self._steps + _RING, *self.dataflow.pixels.shape)
+        noise = self._rng.integers(0, 256, shape, dtype=np.uint8)
+        noise[::2] = np.where(noise[::2] < 128, 0, 255)
+        return noise
 
     @cached_property
     def cut(self) -> Cut:

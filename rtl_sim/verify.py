@@ -74,7 +74,8 @@ def verify(
 
     `offers` (the cycle from which each pixel is offered) and `accepts` (the sink's pattern) make pauses: values
     must stay. Cycles are predicted for a source that is slower but even, not for bursts and a sink that stalls.
-    `seed`: of a second pass with stalls and a clip that `clear` cuts; None for none. Raises UsageError for clips of
+    `seed`: of a second pass, with stalls and a clip that `clear` cuts (None for none), and of the state that Verilator
+    starts from (None: as `start_seed` says). Raises UsageError for clips of
     another shape or a missing tool, FramegateError when the first pass stops early.
     """
     if not len(pixels) or pixels.shape[1:] != dataflow.pixels.shape:
@@ -91,10 +92,11 @@ def verify(
     latency = int(latencies(passages, dataflow)[0])
     stalls = None
     if seed is not None:
-        stalls = Stalls(dataflow=dataflow, clips=pixels, latency=latency, load=len(load), seed=seed)
+        stalls = Stalls(dataflow=dataflow, latency=latency, load=len(load), seed=seed)
     bench = _bench(dataflow, rtl, pixels, work, simulator, offers, accepts, load)
     bench = replace(
         bench,
+        seed=seed,
         taps=tuple(Tap(name=net.name, bits=net.bits) for net in nets(dataflow)[:-1]) if probe else (),
         inputs=(replace(bench.inputs[0], room=len(stalls.words) if stalls else 0), *bench.inputs[1:]),
     )

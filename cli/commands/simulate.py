@@ -10,7 +10,7 @@ from framegate.commands.options import MANY
 from framegate.errors import FramegateError, UsageError
 
 if TYPE_CHECKING:  # importing it takes seconds
-    from framegate.rtl_sim.ladder import Rung
+    from framegate.rtl_sim.ladder import Judgement, Rung
 
 EPILOG = "Example: `framegate simulate build --clips my_clips --limit 3 --probe`"
 
@@ -29,7 +29,12 @@ def command(
         bool, typer.Option("--fast", help="For long runs: Verilator without cocotb; as --simulator fast.")
     ] = False,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the pass with stalls; by default a new one, which is told.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=(1 << 31) - 1,
+            help="Of stalls, noise and the state that Verilator starts from; by default a new one, which is told.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -61,22 +66,26 @@ def command(
         probe=probe,
         seed=seed,
     )
-    lines = [_line(rung) for rung in judgement.ladder]
-    for name, logit in judgement.thresholds.items():
-        raised = sum(name in clip["alarms"] for clip in judgement.clips)
-        lines.append(f"alarm of {name} from logit {logit:g}: {raised} of {len(judgement.clips)} clips")
-    if stalled := judgement.stalled:
-        lines.append(_in_words(stalled))
-    times = judgement.latency_cycles
-    lines += [
-        f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}, jitter {times['jitter']}",
-        f"wrote {build / 'verdict.json'}",
-        *([f"NOT AS COMPILED: {', '.join(judgement.edits)}"] if judgement.edits else []),
-    ]
+    lines = [*_lines(judgement), f"wrote {build / 'verdict.json'}"]
+    if judgement.edits:
+        lines.append(f"NOT AS COMPILED: {', '.join(judgement.edits)}")
     show(as_json(judgement), lines, json)
     if problem := judgement.problem():  # the figures are out already: no second object on stdout
         say(f"framegate: {problem}")
         raise typer.Exit(FramegateError.exit_code)
+
+
+def _lines(judgement: "Judgement") -> list[str]:
+    """The ladder, the alarms, the pass with stalls and the latency in words."""
+    lines = [_line(rung) for rung in judgement.ladder]
+    for name, logit in judgement.thresholds.items():
+        raised = sum(name in clip["alarms"] for clip in judgement.clips)
+        lines.append(f"alarm of {name} from logit {logit:g}: {raised} of {len(judgement.clips)} clips")
+    if judgement.stalled:
+        lines.append(_in_words(judgement.stalled))
+    times = judgement.latency_cycles
+    latency = f"latency {times['measured']:,} cycles, predicted {times['predicted']:,}"
+    return [*lines, f"{latency}, jitter {times['jitter']}"]
 
 
 def _line(rung: "Rung") -> str:

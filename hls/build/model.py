@@ -21,7 +21,8 @@ _QUANT, _HLS = (Path(str(room.__file__)).parent for room in (quant, hls))
 # What the steps are made by. Libraries that only train or draw make no build.
 EXPORT = Code((_QUANT,), ("torch", "brevitas", "qonnx", "onnx", "numpy", "pydantic"))
 COMPILE = Code(
-    (_HLS,), ("finn-plus", "qonnx", "onnx", "onnxruntime", "numpy", "protobuf", "jinja2", "pydantic")
+    (_HLS,),
+    ("finn-plus", "qonnx", "onnx", "onnxruntime", "numpy", "protobuf", "jinja2", "pydantic", "filelock"),
 )
 
 

@@ -93,7 +93,7 @@ class Decide(Stage):
     def decide(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Class (…,) and alarms (…, A), bool, of integer logits (…, K)."""
         table = logits.astype(np.int64)
-        return table.argmax(axis=-1), self.scores(table) >= np.array(self._limits(), dtype=np.int64)
+        return table.argmax(axis=-1), self.scores(table) >= np.array(self.limits(), dtype=np.int64)
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         winner, raised = self.decide(values[0])
@@ -108,7 +108,7 @@ class Decide(Stage):
         parts.append((winner + 128 * alarm)[..., None])
         return np.concatenate([part.astype(values[0].dtype) for part in parts], axis=-1)
 
-    def _limits(self) -> tuple[int, ...]:
+    def limits(self) -> tuple[int, ...]:
         """The thresholds, brought to just outside what a score can be if they are far outside."""
         reach = 1 << (self.SCORE - 1)
         return tuple(min(max(limit, -reach), reach - 1) for limit in self.thresholds or (0,) * self.alarms)
@@ -133,7 +133,7 @@ class Decide(Stage):
         }
         if self.independent:
             parameters["INDEPENDENT"] = 1
-        if limits := self._limits():
+        if limits := self.limits():
             word = pack(np.array(limits), self.SCORE, f"{self.name} thresholds", signed=True)
             parameters["THRESHOLDS"] = f"{self.SCORE * len(limits)}'h{word:x}"
         return Instance("fg_decide", parameters)

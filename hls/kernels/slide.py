@@ -26,6 +26,8 @@ class Slide(Stage):
 
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # as of a window
+    MOVES: ClassVar[bool] = True
+    BURSTS: ClassVar[bool] = True
     PARTS = ("fg_ram",)
     LATENCY = 3  # from a beat's read to its offer
 

@@ -17,9 +17,9 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK
 from framegate.hls.stream import check_fit
-from framegate.hls.tools import require_simulator
+from framegate.hls.tools import require_simulator, simulator_tools
 from framegate.rtl_sim.bench import fast, plain_names
 from jinja2 import Environment, StrictUndefined
 
@@ -30,6 +30,7 @@ HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe
 ALWAYS = np.ones(1, dtype=bool)
 RESULTS = "results.xml"  # of cocotb, in the folder of each run
 _SEED = "FRAMEGATE_SEED"  # environment variable
+LARGEST_SEED = (1 << 31) - 1  # that Verilator takes; the smallest is 1
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 _NEVER = (1 << 64) - 1
 
@@ -40,6 +41,14 @@ def known(name: str) -> Simulator:
         if name == simulator:
             return simulator
     raise UsageError(f"simulator {name!r}: unknown; choose one of {', '.join(SIMULATORS)}")
+
+
+def quick_or(simulator: Simulator) -> Simulator:
+    """Icarus, which builds a small bench in a second, where it is installed; else `simulator`."""
+    with suppress(UsageError):
+        simulator_tools("icarus")
+        return "icarus"
+    return simulator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +117,7 @@ class Bench:
     parameters: Mapping[str, int | str] = field(default_factory=dict)
     taps: tuple[Tap, ...] = ()
     simulator: Simulator = "verilator"
+    seed: int | None = None  # of the state that Verilator's programs start from; None: see `start_seed`
     cut: Cut | None = None
     long_stalls: LongStalls | None = None
 
@@ -156,8 +166,8 @@ class Bench:
         folders = [self.work, *(self.work / f"run{number}" for number in range(1, len(runs)))]
         for bench, folder in zip(runs, folders, strict=True):
             bench._fill(folder)
-        seed = _seed()
-        # Verilator knows no x: registers and words that are not there start at random; FRAMEGATE_SEED repeats a run.
+        # Verilator knows no x: registers and words that are not there start at random.
+        seed = start_seed() if self.seed is None else self.seed
         (self.work / "seed.txt").write_text(f"{seed}\n")
         with _tools(self.simulator):
             if self.simulator == "fast":
@@ -186,7 +196,7 @@ class Bench:
     def _run_program(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
         for folder in folders:
             log = folder / "run.log"
-            with _named_failure(log, f"{self.module} stopped in {self.simulator}"):
+            with _named_failure(log, self._stopped(seed)):
                 fast.run(self.work / self.simulator, folder, limit, linger, log, seed)
 
     def _run_cocotb(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
@@ -215,9 +225,12 @@ class Bench:
         for folder in folders:
             if not _passed(folder / RESULTS):
                 log = folder / "run.log"
-                raise FramegateError(
-                    f"{self.module} stopped in {self.simulator}: {_reason(log)} (log: {log})"
-                )
+                raise FramegateError(f"{self._stopped(seed)}: {_reason(log)} (log: {log})")
+
+    def _stopped(self, seed: int) -> str:
+        """How a run failed; Icarus starts from x, whatever the seed."""
+        started = "" if self.simulator == "icarus" else f" ({_SEED}={seed})"
+        return f"{self.module} stopped in {self.simulator}{started}"
 
     def _plan(self) -> list[int]:
         """What bench.sv reads from plan.hex."""
@@ -287,12 +300,19 @@ class _Icarus(_OwnTools, Icarus):
 _RUNNERS: Mapping[str, type[Runner]] = {"verilator": _Verilator, "icarus": _Icarus}
 
 
-def _seed() -> int:
-    """Of the state that Verilator's programs start from: what the environment says, else a new one."""
+def start_seed() -> int:
+    """Of the state that Verilator's programs start from: FRAMEGATE_SEED of the environment, else a new one.
+
+    Raises UsageError when the environment's is none that Verilator takes.
+    """
     given = os.environ.get(_SEED)
-    if given is not None and not given.isdecimal():
-        raise UsageError(f"{_SEED}={given}: a whole number is wanted, as in seed.txt beside a run")
-    return int(given) if given is not None else 1 + secrets.randbelow(2**31 - 2)
+    if given is None:
+        return 1 + secrets.randbelow(LARGEST_SEED)
+    if not given.isdecimal() or not 1 <= int(given) <= LARGEST_SEED:
+        raise UsageError(
+            f"{_SEED}={given}: a whole number from 1 to {LARGEST_SEED} is wanted, as in seed.txt beside a run"
+        )
+    return int(given)
 
 
 def _write_hex(target: Path, words: Iterable[int]) -> None:

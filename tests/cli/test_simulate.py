@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from framegate.hls.build.files import SIMULATION
 from framegate.quant.clips.shop import ACTIONS, generate
 from framegate.quant.networks.checkpoint import Network, NetworkConfig, save
 from framegate.rtl_sim.bench.simulator import Simulator
@@ -84,6 +85,7 @@ def test_clips_are_exact_on_every_rung_and_stream(
         "finn": exact,
         "reference": ("yardstick", None),
         "images": exact,
+        "rtl decide": exact,
         "rtl stalled": exact,
         "rtl": exact,
     }
@@ -91,6 +93,8 @@ def test_clips_are_exact_on_every_rung_and_stream(
     assert (stalled["mismatches"], stalled["first_mismatch"]) == (0, None)
     assert stalled["full"], "a result that waits makes the pixels wait"
     assert stalled["values"] > 100_000
+    started = (build / SIMULATION / "verilator" / "seed.txt").read_text()
+    assert int(started) == stalled["seed"], "one seed for all that is drawn"
     times = found["latency_cycles"]
     assert times["measured"] == times["predicted"]
     assert times["jitter"] == 0
@@ -134,16 +138,14 @@ def test_ignored_stalls_and_a_changed_image_turn_the_verdict_red(
     framegate: Callable, build: Path, quick: Simulator
 ) -> None:
     options = ("--limit", 1, "--simulator", quick, "--seed", 4)
-    image = build / "rtl" / "stem_act_level0.hex"
+    image = build / "rtl" / "framegate_stem_act_level0.hex"
     text = image.read_text()
     image.write_text(text + "0\n")
     result = framegate("simulate", build, *options)
     assert result.code == 1
     words = len(text.split())
-    assert (
-        f"not bit-exact: rtl/stem_act_level0.hex, memory level0 of stem_act: {words + 1} words, expected {words}"
-        in result.err
-    )
+    place = "rtl/framegate_stem_act_level0.hex, memory level0 of stem_act"
+    assert f"not bit-exact: {place}: {words + 1} words, expected {words}" in result.err
     image.write_text(text)
     decide = next((build / "rtl").glob("*decide.sv"))
     decide.write_text(decide.read_text().replace("in_ready  = out_ready || !valid_q", "in_ready  = 1'b1"))

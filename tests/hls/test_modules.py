@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from framegate.errors import FramegateError
 from framegate.hls import kernels
-from framegate.hls.kernels import Fifo, Kernel, Skid, Window
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK, Fifo, Kernel, Skid, Window
 from framegate.rtl_sim.bench import simulator
 from framegate.rtl_sim.bench.simulator import Simulator
 
@@ -64,6 +63,7 @@ REFUSED = {
     "fg_skid": ("BITS=0", "BITS=0 must be at least 1"),
     "fg_slide": ("BANKS=2", "KERNEL=3 must be more than PAD=1 and no more than BANKS=2"),
     "fg_sliding_mean": ("IN_BITS=9", "OUT_BITS=8 must be at least IN_BITS=9"),
+    "fg_threshold_level": ("LEVEL=4", "LEVEL=4 must be one of OUT_BITS=4, of which there are 8 at most"),
     "fg_threshold": ("OUT_BITS=9", "OUT_BITS=9 must be 1 to 8, SLOW=0 a bit for each"),
     "fg_uart_rx": ("BAUD_KHZ=20000", "CLOCK_KHZ=50000 must be at least four times BAUD_KHZ=20000"),
     "fg_uart_tx": ("BAUD_KHZ=20000", "CLOCK_KHZ=50000 must be at least four times BAUD_KHZ=20000"),

@@ -131,7 +131,7 @@ def test_the_record_tells_how_long_it_took(copy: Copy) -> None:
 _HOLDER = """
 import sys, time
 from pathlib import Path
-from framegate.steps import locked
+from framegate.hls.steps import locked
 with locked(Path(sys.argv[1]), print):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))

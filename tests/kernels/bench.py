@@ -2,15 +2,15 @@
 """One kernel between sources and sinks: values at any pace, cycles wherever the sink never stalls."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from framegate.hls.emission.emit import file_name, image, image_parameters, load_pins
-from framegate.hls.kernels import Kernel, each_beat
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import Kernel, each_beat, hardware
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source
 from framegate.rtl_sim.compare import compare_words
@@ -59,9 +59,23 @@ def check_kernel(
     bench.build()
     sinks = tuple(replace(sink, accepts=_pauses(rng)) for sink in bench.outputs)
     steady, paused = bench.run_each((bench, replace(bench, outputs=sinks)), _LIMIT)
-    _expect_values(kernel, expected, steady)
-    _expect_cycles(kernel, offers, steady)
-    _expect_values(kernel, expected, paused)
+    with told_seed(bench):
+        _expect_values(kernel, expected, steady)
+        _expect_cycles(kernel, offers, steady)
+        _expect_values(kernel, expected, paused)
+
+
+@contextmanager
+def told_seed(bench: Bench) -> Iterator[None]:
+    """What fails inside says how to start Verilator from the same state again."""
+    try:
+        yield
+    except AssertionError as wrong:
+        if bench.simulator != "icarus":
+            wrong.args = (
+                f"{wrong}; FRAMEGATE_SEED={(bench.work / 'seed.txt').read_text().strip()} repeats it",
+            )
+        raise
 
 
 def _offers(taken: Stream, rng: np.random.Generator) -> np.ndarray:

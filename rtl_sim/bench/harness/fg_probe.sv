@@ -17,12 +17,13 @@ module fg_probe #(
 );
     integer      file;
     logic        open_q;
-    logic [31:0] wait_q    = '0;
-    logic [31:0] longest_q = '0;
+    logic [31:0] wait_q, longest_q;
 
     initial begin
-        file   = $fopen(FILE, "w");
-        open_q = 1'b1;
+        file      = $fopen(FILE, "w");
+        open_q    = 1'b1;
+        wait_q    = '0;
+        longest_q = '0;
     end
 
     always @(posedge clk) begin

@@ -12,10 +12,9 @@ module fg_source #(
     input  wire logic            rst,
     input  wire logic [63:0]     cycle,
     input  wire logic [63:0]     count,
-    input  wire logic [63:0]     words,
-    input  wire logic [63:0]     again,
+    input  wire logic [31:0]     words,
+    input  wire logic [31:0]     again,
     input  wire logic            hold,  // offer no further word
-    output      logic [63:0]     sent,
     output      logic            valid,
     input  wire logic            ready,
     output      logic [BITS-1:0] data
@@ -27,14 +26,13 @@ module fg_source #(
 
     logic [31:0] sent_q, next_q;
 
-    assign sent  = 64'(sent_q);
-    assign valid = !rst && !hold && sent < count && cycle >= offers[next_q];
+    assign valid = !rst && !hold && 64'(sent_q) < count && cycle >= offers[next_q];
     assign data  = values[next_q];
 
     always_ff @(posedge clk) begin
         if (valid && ready) begin
             sent_q <= sent_q + 1;
-            next_q <= next_q == 32'(words) - 1 ? 32'(again) : next_q + 1;
+            next_q <= next_q == words - 1 ? again : next_q + 1;
         end
         if (rst) begin
             sent_q <= '0;

@@ -19,8 +19,7 @@ from framegate.hls.emission.emit import (
     nets,
     render_top,
 )
-from framegate.hls.kernels import MatVec, Memory, Threshold, packed
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import MatVec, Memory, Threshold, hardware, packed
 from framegate.hls.schedule.schedule import Schedule, schedule
 
 from tests.dataflows import folded_residual
@@ -88,7 +87,7 @@ def test_the_hash_tells_designs_apart(
 
 
 def test_long_literals_are_broken_into_a_concatenation() -> None:
-    value = packed(list(range(40)), 16)
+    value = packed(list(range(40)), 16, "a table")
     lines = emission._lines([".A(1)", f".B({value})"])
     assert max(map(len, lines)) <= 112
     parts = re.findall(r"(\d+)'h([0-9a-f]+)", "".join(lines))

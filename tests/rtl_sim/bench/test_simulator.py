@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK
 from framegate.hls.tools import find
 from framegate.rtl_sim.bench.simulator import SIMULATORS, Bench, Simulator, Sink, Source, Tap
 
@@ -55,6 +55,8 @@ DOUBLES = """
     always_ff @(posedge clk) if (rst) second_q <= 1'b0; else if (in_valid && out_ready) second_q <= !second_q;
     assign in_ready = out_ready && second_q; assign out_valid = in_valid; assign out_data = in_data;
 """
+# How a failure tells the state that the simulator started from; Icarus starts from x.
+STARTED = dict.fromkeys(SIMULATORS, r" \(FRAMEGATE_SEED=\d+\)") | {"icarus": ""}
 
 
 def bench(
@@ -115,8 +117,8 @@ def test_a_beat_that_does_not_wait_is_caught(
     made.build()
     with pytest.raises(
         FramegateError,
-        match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
-        r"while it waited, at time \d+.* \(log: \S+/run\.log\)$",
+        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn "
+        r"or changed while it waited, at time \d+.* \(log: \S+/run\.log\)$",
     ):
         made.run(1000)
 
@@ -126,7 +128,7 @@ def test_missing_beats_are_an_error_at_the_cycle_limit(tmp_path: Path, quick: Si
     made.build()
     with pytest.raises(
         FramegateError,
-        match=rf"^dut stopped in {quick}: beats are missing after 300 cycles \(log: \S+/run\.log\)$",
+        match=rf"^dut stopped in {quick}{STARTED[quick]}: beats are missing after 300 cycles \(log: \S+/run\.log\)$",
     ):
         made.run(300)
 
@@ -151,7 +153,8 @@ def test_missing_beats_are_an_error_without_cocotb_as_well(tmp_path: Path) -> No
     made = bench(SWALLOWS, tmp_path, "fast")
     made.build()
     with pytest.raises(
-        FramegateError, match=r"^dut stopped in fast: beats are missing after 300 cycles \(log: "
+        FramegateError,
+        match=rf"^dut stopped in fast{STARTED['fast']}: beats are missing after 300 cycles \(log: ",
     ):
         made.run(300)
 
@@ -200,12 +203,30 @@ def test_what_is_unknown_is_random_on_verilator(
     assert (1, 2, 3, 250) not in found
 
 
-def test_a_seed_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FRAMEGATE_SEED", "often")
+@pytest.mark.parametrize("seed", ["often", "-1", "0", str(1 << 31), ""])
+def test_a_seed_is_a_number_that_verilator_takes(
+    seed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMEGATE_SEED", seed)
     made = bench(GOOD, tmp_path, "fast")
     made.work.mkdir()
-    with pytest.raises(UsageError, match=r"^FRAMEGATE_SEED=often: a whole number is wanted"):
+    with pytest.raises(
+        UsageError, match=rf"^FRAMEGATE_SEED={seed}: a whole number from 1 to 2147483647 is wanted"
+    ):
         made.run(300)
+
+
+def test_the_seed_of_a_bench_comes_before_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRAMEGATE_SEED", "often")
+    made = replace(bench(SWALLOWS, tmp_path, "fast"), seed=12)
+    made.build()
+    with pytest.raises(
+        FramegateError, match=r"^dut stopped in fast \(FRAMEGATE_SEED=12\): beats are missing"
+    ):
+        made.run(300)
+    assert (made.work / "seed.txt").read_text() == "12\n"
 
 
 def test_undefined_bits_are_marked(tmp_path: Path, icarus: Simulator) -> None:
@@ -384,7 +405,7 @@ def test_of_several_runs_the_one_that_fails_is_named(
     always, _, paused = three_paces(made)
     with pytest.raises(
         FramegateError,
-        match=rf"^dut stopped in {simulator}: stream out: beat [0-9a-f]{{2}} was withdrawn or changed "
-        r"while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
+        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn "
+        r"or changed while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
     ):
         made.run_each((always, paused, always), 300)
