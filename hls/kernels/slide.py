@@ -28,7 +28,7 @@ class Slide(Stage):
     READY_HOPS: ClassVar[int] = 3  # as of a window
     MOVES: ClassVar[bool] = True
     BURSTS: ClassVar[bool] = True
-    PARTS = ("fg_ram",)
+    PARTS = ("fg_ring_counter", "fg_ram")
     LATENCY = 3  # from a beat's read to its offer
 
     axis: Literal["rows", "columns"]

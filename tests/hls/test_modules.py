@@ -57,6 +57,7 @@ REFUSED = {
     "fg_pace": ("INTERVAL=3", "INTERVAL=3 must be at least BEATS=4, that and BITS=8 at least 1"),
     "fg_pool": ("IN_BITS=5", "OUT_BITS=4 must be at least IN_BITS=5"),
     "fg_ram": ("DEPTH=17", "ADDR=4 must be the bits that count DEPTH=17 words"),
+    "fg_ring_counter": ("COUNT=0", "COUNT=0 must be at least 1"),
     "fg_rom": ("BANK=6", "BANK=6 must be WORDS=16 or more, or a power of two that makes up to 8 banks"),
     "fg_serial_link": ("PIXEL_BITS=16", "PIXEL_BITS=16 must be 8 or 24, RESULT_BITS=40 at least 40"),
     "fg_shift": ("ENDLESS=1", "LOOKAHEAD=1 must be at least 0, and 0 if ENDLESS=1"),

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from framegate.hls.dataflow.graph import Dataflow
 from framegate.hls.folding.fold import fold
-from framegate.hls.kernels import Bursts, Fifo, Kernel, Pace, Skid, each_beat
+from framegate.hls.kernels import Bursts, Fifo, Kernel, Pace, Skid, each_beat, hardware
 from framegate.hls.kernels._timing import every, serial, taken_at_once
-from framegate.hls.kernels.sources import hardware
 from framegate.hls.schedule.schedule import schedule
 from framegate.hls.targets import load_target
 from hypothesis import given, settings

@@ -102,7 +102,7 @@ CLEARS = [
 COUNTERS = [
     _counts(A, "matvec", r"STEP'\(STEPS - 1\)", "STEP'(STEPS - 2)"),
     _counts(A, "mean", r"TURN'\(COUNT - 1\)", "TURN'(COUNT - 2)"),
-    _counts(A, "window", r"OUTBITS'\(OUT_WIDTH - 2\)", "OUTBITS'(OUT_WIDTH - 1)"),
+    _counts(A, "ring_counter", r"BITS'\(COUNT - 2\)", "BITS'(COUNT - 1)"),
     _counts(A, "shift", r"SLOT'\(SLOTS - 1\)", "SLOT'(SLOTS - 2)"),
     _counts(A, "pace", r"WAIT'\(WHOLE - 1\)", "WAIT'(WHOLE)"),
     _counts(B, "pool", r"TAP'\(TAPS - 1\)", "TAP'(TAPS - 2)"),
