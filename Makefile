@@ -1,33 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-# `make demo` and `make test` do all their own set-up: a virtual environment beside the checkout, or the one in VENV.
+# Every target does its own set-up: a virtual environment beside the checkout, or the one in VENV. One that is there is
+# used as it is: what it has already and fits (a torch for the CPU, say) stays, only what is missing is installed.
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-16)
 
-.PHONY: demo test lint setup
-demo: setup
+.PHONY: demo test lint docs main dev types
+demo: main
 	$(BIN)/framegate demo
 
-test: setup
+test: dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-lint: setup
+lint: dev types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	mkdir -p build/types/framegate  # the packages as imports see them: mypy does not follow an editable install
-	ln -sf $(CURDIR)/cli/*.py build/types/framegate/
-	ln -sfn $(CURDIR)/cli/commands $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/rtl_sim $(CURDIR)/benchmarks build/types/framegate/
 	$(BIN)/python -m tests.lint
 	MYPYPATH=build/types $(BIN)/mypy --package framegate
 
-# The environment may be older than this checkout (or another one's): point it here.
-setup: $(STAMP)
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+docs: dev types
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/docs/index.html
 
-$(STAMP):
-	@echo "setting up $(VENV): about 6 GB, a few minutes"
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet "setuptools>=61,<70" wheel
-	$(BIN)/pip install --quiet --editable ".[dev]"
+# The packages as imports see them: mypy and the API reference do not follow an editable install.
+types:
+	rm -rf build/types
+	mkdir -p build/types/framegate
+	ln -s $(filter-out %/__pycache__,$(wildcard $(CURDIR)/cli/*)) build/types/framegate/
+	ln -s $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/rtl_sim $(CURDIR)/benchmarks build/types/framegate/
+
+# The environment may be older than this checkout (or another one's): point it here.
+main dev: %: $(STAMP)-%
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+
+$(STAMP)-main: EXTRA =
+$(STAMP)-dev: EXTRA = [dev]
+$(STAMP)-main $(STAMP)-dev: | $(BIN)/python
+	@echo "installing what is missing in $(VENV): a few minutes; 6.7 GB from nothing, half of it CUDA (see README.md)"
+	$(BIN)/python -m pip install --quiet "setuptools>=61,<70" wheel
+	$(BIN)/python -m pip install --quiet --editable ".$(EXTRA)"
 	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

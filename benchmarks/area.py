@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernels' cost model beside what synthesis, or place and route, counted."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_json
-from framegate.hls.build.compiler import CompileReport, read_report
+from framegate.hls.build.compiler import CompileReport, read_report, told_edits
 from framegate.hls.targets import load_target
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
 
 
-def measure(build: Path) -> list[dict[str, Any]]:
+def measure(build: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """A row per resource that a build takes: estimated, counted, and estimated / counted.
 
     Counted with its bitstream, else by `framegate bitstream --synthesis-only`. Raises UsageError without either.
     """
     report = read_report(build)
+    told_edits(build, say)
     peer, counted = _counted(build, report)
     if not counted["lut"]:
         raise UsageError(f"{build}: the flow's report counts no LUT; run the bitstream again")

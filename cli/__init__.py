@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """framegate: frames in, gates out."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -10,24 +10,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from framegate.errors import UsageError
 from pydantic import TypeAdapter, ValidationError
 
+if TYPE_CHECKING:  # at run time it takes a second, and few commands draw
+    from matplotlib.figure import Figure
+
 Shape = TypeVar("Shape")
+LOOK = "framegate.look"  # the matplotlib style of every picture: look.mplstyle
 
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; what is there at the end (file or folder) replaces `target`.
 
+    A link is written through: what it leads to is replaced, the link stays.
     At every moment the old or the new one is there, also for folders (on Linux; elsewhere a folder that a killed
     process had moved aside comes back with the next call). On an exception nothing of the draft stays, and what a
-    killed process left is removed. Raises UsageError when the disk is full or the folder is not writable.
+    killed process left is removed. Raises UsageError when the disk is full or the folder is not writable, or cannot be.
     """
     target = Path(target)
     try:
+        target = _behind(target)
         _sweep(target)
         draft = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
         try:
@@ -37,7 +43,10 @@ def whole(target: Path) -> Iterator[Path]:
         finally:
             _remove(draft)
     except OSError as error:
-        if error.filename is None or error.errno in _DISK_TROUBLE:
+        no_folder = (
+            error.errno == errno.ENOENT and not target.parent.is_dir()
+        )  # one that cannot be, as in /proc
+        if error.filename is None or error.errno in _DISK_TROUBLE or no_folder:
             raise UsageError(
                 f"{target}: cannot be written: {error.strerror or error}; free some space or choose "
                 f"another output folder"
@@ -46,6 +55,14 @@ def whole(target: Path) -> Iterator[Path]:
 
 
 _DISK_TROUBLE = {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+
+
+def _behind(target: Path) -> Path:
+    """What a link leads to, which need not be there; `target` itself if it is none."""
+    end = Path(os.path.realpath(target)) if target.is_symlink() else target
+    if end.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(target))
+    return end
 
 
 def _put(draft: Path, target: Path) -> None:
@@ -117,6 +134,13 @@ def write_text(target: Path, text: str) -> Path:
 def write_json(target: Path, value: Any) -> Path:
     """Write `value` as indented JSON to `target`, whole; return `target`."""
     return write_text(target, json.dumps(value, indent=2) + "\n")
+
+
+def save_figure(figure: "Figure", target: Path) -> Path:
+    """Write a figure as a PNG to `target`, whole; return `target`."""
+    with whole(target) as draft:
+        figure.savefig(draft, format="png")
+    return target
 
 
 def read_json(source: Path, remedy: str) -> Any:

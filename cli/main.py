@@ -25,6 +25,7 @@ from framegate.commands import (
     simulate,
     train,
 )
+from framegate.commands.extras import missing_extras_named
 from framegate.errors import FramegateError, Interrupted, UsageError
 
 app = typer.Typer(
@@ -56,7 +57,7 @@ def run() -> None:
     warnings.filterwarnings("ignore", module=r"(torch|brevitas|lightning|qonnx|finn)\b.*")
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # that it finds no GPU compiler
     try:
-        with _end_on_signals():
+        with _end_on_signals(), missing_extras_named():
             _refuse_empty(sys.argv[1:])
             app(prog_name="framegate")
     except FramegateError as error:

@@ -14,22 +14,15 @@ from framegate.hls.dataflow.graph import PIXELS, Dataflow
 from framegate.hls.kernels import (
     Decide,
     Depthwise,
-    Fifo,
-    Fork,
     Kernel,
     MatVec,
-    Pace,
-    Shift,
     Skid,
-    Slide,
     Threshold,
-    Width,
     Window,
 )
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-_MOVES = Fifo | Fork | Pace | Shift | Skid | Slide | Width  # values as they are, of any type
 _BATCH = 8  # clips whose activations stay in the processor's caches
 
 
@@ -98,7 +91,7 @@ def _last_before(name: str, dataflow: Dataflow, pixels: np.ndarray) -> np.ndarra
             return _convolve(windows[kernel.name], kernel, values[0])
         if isinstance(kernel, Threshold):
             return _steps(kernel, values[0])
-        if isinstance(kernel, _MOVES):
+        if kernel.MOVES:
             return kernel.reference(*values)
         return kernel.reference(*(value.astype(np.int32, copy=False) for value in values))
 

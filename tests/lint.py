@@ -14,8 +14,7 @@ from framegate.hls import flows
 from framegate.hls.emission.emit import TOP, emit, image, image_name, image_parameters, image_prefix
 from framegate.hls.flows.flow import own_multiplier
 from framegate.hls.folding.ultra_ram import in_ultra_ram
-from framegate.hls.kernels import Add, Kernel
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import Add, Kernel, hardware
 from framegate.hls.schedule.schedule import schedule
 from framegate.hls.targets import load_target
 from framegate.hls.tools import find

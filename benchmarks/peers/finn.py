@@ -19,7 +19,7 @@ from framegate.hls.emission.emit import image, image_name, image_parameters, ima
 from framegate.hls.flows.ecp5 import ecp5, ecp5_block_ram
 from framegate.hls.flows.flow import MANY_READERS, Flow, last_error, own_multiplier
 from framegate.hls.flows.xilinx import xilinx
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import hardware
 from framegate.hls.stream import to_beats
 from framegate.hls.targets import load_target
 from framegate.hls.tools import find

@@ -10,8 +10,8 @@ NNgen's examples let it pause 4 cycles of 20. Ours are from the first pixel acce
 """
 
 import json
+import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from framegate.errors import FramegateError, UsageError
 from framegate.files import write_json
+from framegate.hls import tools
 from framegate.hls.dataflow.graph import PIXELS, Dataflow, Link
 from framegate.hls.emission.emit import emit
 from framegate.hls.flows.flow import DESIGN
@@ -97,13 +98,14 @@ def environment(folder: Path, say: Callable[[str], None]) -> Path:
     if made.is_file():
         return python
     say(f"install {PEER} …")
+    log = folder.with_name(f"{folder.name}.log")  # beside it: it is made anew
+    log.unlink(missing_ok=True)
     make = [sys.executable, "-m", "venv", "--clear", str(folder)]
     for command in (make, [str(python), "-m", "pip", "install", "--quiet", *PACKAGES]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
+        if tools.run(command, log.parent, os.environ, log):
             raise UsageError(
-                f"{PEER}: cannot be installed in {folder}: {_last_line(done.stderr or done.stdout)}; "
-                f"connect to a package index and run it again"
+                f"{PEER}: cannot be installed in {folder}: {_last_line(log.read_text(errors='replace'))}; connect to "
+                f"a package index and run it again (log: {log})"
             )
     write_json(made, PACKAGES)
     return python
@@ -273,10 +275,13 @@ def _run_bench(folder: Path) -> str:
 
 def _run(command: list[str], folder: Path) -> str:
     """What `command` prints in `folder`. Raises FramegateError when it fails."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise FramegateError(f"{PEER}: {_last_line(done.stderr or done.stdout)} (in {folder})")
-    return done.stdout
+    log = folder / f"{Path(command[0]).name}.log"
+    log.unlink(missing_ok=True)
+    failed = tools.run(command, folder, os.environ, log)
+    printed = log.read_text(errors="replace")
+    if failed:
+        raise FramegateError(f"{PEER}: {_last_line(printed)} (log: {log})")
+    return printed
 
 
 def read_bench(printed: str) -> tuple[int, list[int]]:

@@ -49,7 +49,7 @@ def area(
     """The cost model against what place and route counted."""
     from framegate.benchmarks import area as benchmark
 
-    _show("area", benchmark.measure(build), keep, json)
+    _show("area", benchmark.measure(build, say), keep, json)
 
 
 @app.command(

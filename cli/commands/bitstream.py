@@ -27,15 +27,17 @@ def command(
 ) -> None:
     """Synthesize, place, route and pack; fails when the design does not fit or does not reach its clock."""
     from framegate.hls.build.build import bitstream_build, synthesize_build
+    from framegate.hls.build.compiler import edits
 
     if synthesis_only:
         counted = synthesize_build(build, target, say)
         words = f"{target} after synthesis ({counted.seconds:.0f} s)"
-        show(asdict(counted), [words, _used(asdict(counted))], json)
+        show({**asdict(counted), "edits": edits(build)}, [words, _used(asdict(counted))], json)
         return
     report = bitstream_build(build, target, seed, say)
     clock = f"{report.fmax_mhz:.1f} MHz reached, {report.clock_mhz:g} MHz wanted"
-    show(asdict(report), [clock, _used(asdict(report)), f"wrote {report.path}"], json)
+    lines = [clock, _used(asdict(report)), f"wrote {report.path}"]
+    show({**asdict(report), "edits": edits(build)}, lines, json)
 
 
 def _used(report: dict[str, Any]) -> str:

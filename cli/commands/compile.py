@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 from framegate.commands.console import Json, say, show
-from framegate.commands.options import Board, Clock, Network
+from framegate.commands.options import Board, Clock, Network, Rate
 from framegate.errors import UsageError
 
 EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1200`"
@@ -17,9 +17,7 @@ def command(
     model: Network = "tsm-lite",
     build: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build"),
     target: Board = "ulx3s-85f",
-    rate: Annotated[
-        str, typer.Option(help='Frames per second to reach, or "max": the fastest that fits.')
-    ] = "1200",
+    rate: Rate = "1200",
     clock: Clock = None,
     threshold: Annotated[
         str | None,

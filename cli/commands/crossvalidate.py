@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from framegate.commands.console import Json, say, show
-from framegate.commands.options import LARGEST_SEED, Only, Source
+from framegate.commands.options import LARGEST_SEED, Only, Rate, Source, known_target
 from framegate.errors import UsageError
 from framegate.files import write_json
 
@@ -36,9 +36,12 @@ def command(
     threads: Annotated[int | None, typer.Option(min=1, max=1000, help="CPU threads of each job.")] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="Also compile the first fold's networks for this board, for their area."),
+        typer.Option(
+            help="Also compile the first fold's networks for this board, for their area.",
+            callback=known_target,
+        ),
     ] = None,
-    rate: Annotated[str, typer.Option(help="Frames per second of that hardware.")] = "1200",
+    rate: Rate = "1200",
     json: Json = False,
 ) -> None:
     """K-fold cross-validation by source: AUC and F1 per precision, with intervals over the sources."""

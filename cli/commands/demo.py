@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from framegate.commands.console import Json, say, show
+from framegate.commands.options import Board, Rate
 
 EPILOG = (
     "Example: `framegate demo --no-bitstream --json`, `framegate demo --model shoplifting --clips my_clips`"
@@ -23,8 +24,8 @@ def command(
     model: Annotated[
         str, typer.Option(help="A built-in network (tsm-lite, shoplifting), or a checkpoint.pt.")
     ] = "tsm-lite",
-    target: Annotated[str, typer.Option(help="The board.")] = "ulx3s-85f",
-    rate: Annotated[str, typer.Option(help='Frames per second to reach, or "max".')] = "1200",
+    target: Board = "ulx3s-85f",
+    rate: Rate = "1200",
     clips: Annotated[Path | None, typer.Option(help="Your own clips instead of synthetic ones.")] = None,
     bitstream: Annotated[bool, typer.Option(help="Synthesize, place and route as well.")] = True,
     json: Json = False,
@@ -42,7 +43,7 @@ def command(
     judgement = simulate_build(build, found, say, hardware_clips=IN_HARDWARE, noise=1)
     judgement.check()
     flow = bitstream_build(build, target, 1, say) if bitstream else None
-    report = render_report(build)
+    report = render_report(build, say=say)
     times = judgement.latency_cycles
     result = {
         "model": model,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 from framegate.errors import UsageError
+from framegate.hls.build.rate import frames_per_second
+from framegate.hls.targets import load_target
 
 
 def within(
@@ -22,6 +24,18 @@ def within(
     return check
 
 
+def _checked(read: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """What lets a word from the command line pass when `read` can read it, before any work is begun."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None:
+            read(value)
+        return value
+
+    return check
+
+
+known_target = _checked(load_target)
 LARGEST_SEED = 2**32 - 1  # of numpy and torch
 MANY = 1_000_000  # clips, epochs and the like: above every use, and far below where memory ends
 
@@ -32,7 +46,14 @@ Only = Annotated[list[str] | None, typer.Option(help="Take this class only; may 
 Network = Annotated[
     str, typer.Argument(help="A checkpoint.pt, a QONNX file (.onnx), or the name of a built-in network.")
 ]
-Board = Annotated[str, typer.Option(help="The board.")]
+Board = Annotated[str, typer.Option(help="The board.", callback=known_target)]
+Rate = Annotated[
+    str,
+    typer.Option(
+        help='Frames per second to reach, or "max": the fastest that fits.',
+        callback=_checked(frames_per_second),
+    ),
+]
 Clock = Annotated[
     float | None, typer.Option(help="MHz; by default the board's.", callback=within(1, 1000, "MHz"))
 ]

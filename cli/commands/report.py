@@ -21,6 +21,6 @@ def command(
     from framegate.hls.build.compiler import told_edits
     from framegate.rtl_sim.report.report import render_report
 
-    page = render_report(build, evaluation)
+    page = render_report(build, evaluation, say)
     told_edits(build, say)
     show({"report": str(page)}, [f"wrote {page}"], json)

@@ -9,6 +9,7 @@ from framegate.files import read_json
 from framegate.hls.build.compiler import COMPILED, CompileReport, compile_hardware, read_report, told_edits
 from framegate.hls.build.files import DATAFLOW, HARDWARE, LATENCY, QONNX, RTL
 from framegate.hls.build.model import COMPILE, take_model, take_thresholds
+from framegate.hls.build.rate import frames_per_second
 from framegate.hls.dataflow.dead_channels import without_dead_channels
 from framegate.hls.dataflow.graph import load_dataflow
 from framegate.hls.flows.ecp5.ecp5 import board_files, build_bitstream
@@ -24,9 +25,6 @@ from framegate.hls.schedule.schedule import read_times
 from framegate.hls.steps import Steps, locked
 from framegate.hls.targets import Target, load_target
 from framegate.quant.clips.transforms import SMALLEST_SIDE
-
-FASTEST = "max"
-_MOST_FRAMES = 1e9  # per second: one in each cycle of the fastest clock
 
 
 def compile_model(
@@ -52,7 +50,7 @@ def compile_model(
     layer, or a design that does not fit.
     """
     board = load_target(target)
-    frames_per_second = _rate(rate)
+    wanted = frames_per_second(rate)
     clock = board.clock_mhz if clock_mhz is None else clock_mhz
     with locked(build, say):
         steps = Steps(build, say)
@@ -64,7 +62,7 @@ def compile_model(
             [
                 build / HARDWARE,
                 board.model_dump_json(),
-                str(frames_per_second),
+                str(wanted),
                 str(clock),
                 str(limits),
                 str(stream),
@@ -75,7 +73,7 @@ def compile_model(
             lambda: compile_hardware(
                 build,
                 board,
-                frames_per_second=frames_per_second,
+                frames_per_second=wanted,
                 clock_mhz=clock,
                 thresholds=limits,
                 stream=stream,
@@ -161,18 +159,3 @@ def _measured(build: Path, board: Target, say: Callable[[str], None]) -> Measure
     counted = read_json(kept, "run the bitstream again")
     share = max(counted[name] / getattr(board, name) for name in RESOURCES)
     return Measured(str(build), report.clips_per_second, share)
-
-
-def _rate(rate: str) -> float | None:
-    if rate == FASTEST:
-        return None
-    try:
-        frames_per_second = float(rate)
-    except ValueError:
-        frames_per_second = 0.0
-    if not 0 < frames_per_second <= _MOST_FRAMES:
-        raise UsageError(
-            f'--rate {rate}: give frames per second, above 0 and up to {_MOST_FRAMES:g}, or "{FASTEST}" for the '
-            f"fastest that fits"
-        )
-    return frames_per_second

@@ -91,8 +91,16 @@ def compile_hardware(
     rtl = emit(complete, times, build / RTL, _made_for(build, target, clock_mhz))
     complete.save(build / DATAFLOW)
     times.save(build / LATENCY)
+    report = _report(complete, times, target, clock_mhz, rtl)
+    write_json(build / REPORT, vars(report))
+    return report
+
+
+def _report(
+    complete: Dataflow, times: Schedule, target: Target, clock_mhz: float, rtl: Path
+) -> CompileReport:
     cost = total_cost(complete)
-    report = CompileReport(
+    return CompileReport(
         model=complete.model,
         target=target.name,
         clock_mhz=clock_mhz,
@@ -112,8 +120,6 @@ def compile_hardware(
         thresholds=complete.thresholds,
         window=complete.window,
     )
-    write_json(build / REPORT, vars(report))
-    return report
 
 
 def _made_for(build: Path, target: Target, clock_mhz: float) -> list[str]:

@@ -15,8 +15,7 @@ from typing import Any
 
 from framegate.files import whole
 from framegate.hls.dataflow.graph import PIXELS, Dataflow, Link
-from framegate.hls.kernels import LOAD_BITS, Decide, Depthwise, Kernel, MatVec, Memory, packed
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import LOAD_BITS, Decide, Depthwise, Kernel, MatVec, Memory, hardware, packed
 from framegate.hls.schedule.schedule import Schedule
 from framegate.hls.stream import Stream, check_fit
 from jinja2 import Environment, StrictUndefined

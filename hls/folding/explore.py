@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from framegate.files import LOOK, save_figure
 from framegate.hls.dataflow.graph import Dataflow
 from framegate.hls.folding.choices import Choices, Fold, choices_of, with_multipliers_of
 from framegate.hls.folding.fit import RESOURCES, has_room, total_cost
@@ -109,22 +110,25 @@ def _more(now: Cost, then: Cost) -> str:
 
 def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], title: str) -> Path:
     """The front as a picture: clips/s over the share of the scarcest resource, built designs on it."""
-    import matplotlib as mpl  # takes a second to import, and every command that compiles imports this module
-    from framegate.pictures import COLOURS, INK, STYLE, new_figure, save
+    from matplotlib import (
+        style,
+    )  # takes a second to import, and every command that compiles imports this module
+    from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
-        figure, axes = new_figure(7.2)
+    with style.context(LOOK):
+        figure = Figure(figsize=(7.2, 4.6))
+        axes = figure.subplots()
         rising = points[::-1]
         xs, ys = [100 * point.share for point in rising], [point.clips_per_second for point in rising]
-        axes.step(xs, ys, where="post", color=COLOURS[0], linewidth=1.6, label="front, by the cost model")
+        axes.step(xs, ys, where="post", color="C0", linewidth=1.6, label="front, by the cost model")
         for fits, look in ((True, "o"), (False, "x")):
             some = [point for point in points if point.fits == fits]
             xs, ys = [100 * point.share for point in some], [point.clips_per_second for point in some]
-            axes.plot(xs, ys, look, color=COLOURS[0], markersize=4, label="fits" if fits else "does not fit")
+            axes.plot(xs, ys, look, color="C0", markersize=4, label="fits" if fits else "does not fit")
         if measured:
             xs, ys = [100 * build.share for build in measured], [build.clips_per_second for build in measured]
-            axes.plot(xs, ys, "D", color=COLOURS[1], markersize=8, label="built: counted by the tools")
-        axes.axvline(100, color=INK, linewidth=1.2, dashes=(5, 3))
+            axes.plot(xs, ys, "D", color="C1", markersize=8, label="built: counted by the tools")
+        axes.axvline(100, color="black", linewidth=1.2, dashes=(5, 3))
         axes.set(
             xscale="log", yscale="log", xlabel="% of the scarcest resource", ylabel="clips/s", title=title
         )
@@ -132,4 +136,4 @@ def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], titl
             axis.set_major_formatter("{x:g}")
             axis.set_minor_formatter("{x:g}")
         axes.legend(loc="upper left")
-        return save(figure, path)
+        return save_figure(figure, path)

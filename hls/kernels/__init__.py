@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware kernels: one Python file, one SystemVerilog file and one test each."""
+"""The hardware kernels: one Python file, one SystemVerilog file and one test each.
+
+Every kernel in this folder is found, and is in KINDS; those that other rooms name are imported by name as well.
+"""
 
 from framegate.hls.kernels._cost import Cost
 from framegate.hls.kernels._kernel import Buffer, Instance, Kernel, Stage
 from framegate.hls.kernels._memory import LOAD_BITS, Memory, packed
 from framegate.hls.kernels._product import MOST_BITS_IN_LUTS, TERNARY_BITS
+from framegate.hls.kernels._sources import STREAM_CHECK, hardware, kinds
 from framegate.hls.kernels._timing import Beats, Bursts, Timing, each_beat
 from framegate.hls.kernels.add import Add
 from framegate.hls.kernels.concat import Concat
@@ -25,46 +29,43 @@ from framegate.hls.kernels.threshold import Threshold
 from framegate.hls.kernels.width import Width
 from framegate.hls.kernels.window import Window
 
-KINDS: dict[str, type[Kernel]] = {
-    kind.__name__: kind
-    for kind in (
-        Add,
-        Concat,
-        Decide,
-        Depthwise,
-        Fifo,
-        Fork,
-        FrameGather,
-        MatVec,
-        Mean,
-        Pace,
-        Pool,
-        Shift,
-        Skid,
-        Slide,
-        SlidingMean,
-        Threshold,
-        Width,
-        Window,
-    )
-}
+KINDS: dict[str, type[Kernel]] = {kind.__name__: kind for kind in kinds(__name__, __path__)}
 
 __all__ = [
     "KINDS",
     "LOAD_BITS",
     "MOST_BITS_IN_LUTS",
+    "STREAM_CHECK",
     "TERNARY_BITS",
+    "Add",
     "Beats",
     "Buffer",
     "Bursts",
+    "Concat",
     "Cost",
+    "Decide",
+    "Depthwise",
+    "Fifo",
+    "Fork",
+    "FrameGather",
     "Instance",
     "Kernel",
+    "MatVec",
+    "Mean",
     "Memory",
+    "Pace",
+    "Pool",
+    "Shift",
+    "Skid",
+    "Slide",
+    "SlidingMean",
     "Stage",
+    "Threshold",
     "Timing",
+    "Width",
+    "Window",
     "each_beat",
     "gather_kernel",
+    "hardware",
     "packed",
-    *KINDS,
 ]

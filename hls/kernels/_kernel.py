@@ -29,6 +29,8 @@ class Kernel(ABC):
     READY_HOPS: ClassVar[int] = 1  # its share of a chain of `ready`, see handshake.py
     PARTS: ClassVar[tuple[str, ...]] = ()  # stems of the modules that its own is made of, beside it
     LOADABLE: ClassVar[bool] = False  # it has pins by which memories are loaded
+    MOVES: ClassVar[bool] = False  # its reference gives values as they are, of whatever type of integer
+    BURSTS: ClassVar[bool] = False  # its timing takes Bursts as they are
 
     name: str
 
@@ -64,7 +66,7 @@ class Kernel(ABC):
     def timing(self, *arrivals: np.ndarray) -> Timing:
         """Exact cycles for whole clips, from the cycle of each input beat's offer, with a sink that never stalls.
 
-        The kernels that read windows also take Bursts.
+        Those with BURSTS, as what reads windows, also take those.
         """
 
     @abstractmethod

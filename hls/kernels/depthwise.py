@@ -28,6 +28,7 @@ class Depthwise(Stage):
     are those taps, PE channels each.
     """
 
+    BURSTS: ClassVar[bool] = True
     PARTS = PRODUCT_PARTS
     READY_HOPS: ClassVar[int] = 2  # as of a matrix product
 

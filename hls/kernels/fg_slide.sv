@@ -20,8 +20,8 @@ module fg_slide #(
     localparam int BEAT      = LANES * BITS,
     localparam int ADDR      = INNER > 1 ? $clog2(INNER) : 1,
     localparam int PLACE     = BANKS > 1 ? $clog2(BANKS) : 1,  // a bank's number
-    localparam int REPBITS   = $clog2(REPEAT + 1),
-    localparam int STEPBITS  = $clog2(OUT + 1),
+    localparam int REPBITS   = REPEAT > 1 ? $clog2(REPEAT) : 1,
+    localparam int STEPBITS  = OUT > 1 ? $clog2(OUT) : 1,
     // Signed: coordinates of steps, differences of beats.
     localparam int AXISBITS  = $clog2(LENGTH + KERNEL + STRIDE + 1) + 1,
     localparam int COUNTBITS = $clog2((LENGTH + KERNEL + STRIDE + BANKS + 1) * INNER + 1) + 1
@@ -57,39 +57,26 @@ module fg_slide #(
     end
 
     // ------------------------------------------------------------------------------------------------- reader
-    logic [ADDR-1:0]     read_q;
-    logic [REPBITS-1:0]  repeat_q;
-    logic [STEPBITS-1:0] step_q;
-    logic                last_read_q, first_repeat_q, last_repeat_q, last_step_q;
-    logic                move, issue, end_step, valid_q, late_valid_q, out_valid_q;
+    wire  [ADDR-1:0]     read;
+    wire  [REPBITS-1:0]  again;
+    wire  [STEPBITS-1:0] step;
+    wire                 last_read, last_repeat, last_step;
+    logic                first_repeat_q, move, issue, end_step, valid_q, late_valid_q, out_valid_q;
+    wire                 unused = &{1'b0, again};  // only whether it is at its first or last value
 
     assign move     = out_ready || !out_valid_q;
     assign issue    = move && enough;
-    assign end_step = issue && last_read_q && last_repeat_q;
+    assign end_step = issue && last_read && last_repeat;
+
+    fg_ring_counter #(.COUNT(INNER)) u_read (.clk(clk), .rst(rst), .step(issue), .count(read), .last(last_read));
+    fg_ring_counter #(.COUNT(REPEAT)) u_repeat (
+        .clk(clk), .rst(rst), .step(issue && last_read), .count(again), .last(last_repeat)
+    );
+    fg_ring_counter #(.COUNT(OUT)) u_step (.clk(clk), .rst(rst), .step(end_step), .count(step), .last(last_step));
 
     always_ff @(posedge clk) begin
-        if (issue) begin
-            read_q      <= last_read_q ? '0 : read_q + 1'b1;
-            last_read_q <= last_read_q ? INNER == 1 : read_q == ADDR'(INNER - 2);
-        end
-        if (issue && last_read_q) begin
-            repeat_q       <= last_repeat_q ? '0 : repeat_q + 1'b1;
-            first_repeat_q <= last_repeat_q;
-            last_repeat_q  <= last_repeat_q ? REPEAT == 1 : repeat_q == REPBITS'(REPEAT - 2);
-        end
-        if (end_step) begin
-            step_q      <= last_step_q ? '0 : step_q + 1'b1;
-            last_step_q <= last_step_q ? OUT == 1 : step_q == STEPBITS'(OUT - 2);
-        end
-        if (rst) begin
-            read_q         <= '0;
-            repeat_q       <= '0;
-            step_q         <= '0;
-            last_read_q    <= INNER == 1;
-            first_repeat_q <= 1'b1;
-            last_repeat_q  <= REPEAT == 1;
-            last_step_q    <= OUT == 1;
-        end
+        if (issue && last_read) first_repeat_q <= last_repeat;
+        if (rst) first_repeat_q <= 1'b1;
     end
 
     // ------------------------------------------------------------------------- what is there, and what may go
@@ -118,24 +105,24 @@ module fg_slide #(
 
     assign enough   = !margin_q[COUNTBITS-1];
     assign has_room = !room_q[COUNTBITS-1];
-    assign need     = !last_read_q   ? (first_repeat_q ? ONE : '0)
-                    : !last_repeat_q ? '0
-                    : last_step_q    ? NEED_PASS
+    assign need     = !last_read   ? (first_repeat_q ? ONE : '0)
+                    : !last_repeat ? '0
+                    : last_step    ? NEED_PASS
                     : whole_q        ? NEED_WHOLE
                     : rest_q         ? NEED_REST : NEED_SAME;
-    assign free     = !last_repeat_q || (no_free_q && !last_step_q) ? '0
-                    : !last_read_q ? ONE
-                    : last_step_q  ? FREE_PASS
+    assign free     = !last_repeat || (no_free_q && !last_step) ? '0
+                    : !last_read ? ONE
+                    : last_step  ? FREE_PASS
                     : first_free_q ? FREE_FIRST : FREE_WHOLE;
 
     always_ff @(posedge clk) begin
         margin_q <= margin_q - (issue ? need : '0) + COUNTBITS'(take);
         room_q   <= room_q + (issue ? free : '0) - COUNTBITS'(take);
         if (end_step) begin
-            whole_q      <= last_step_q ? WHOLE > 0 : whole_q && step_q != STEPBITS'(WHOLE - 1);
-            rest_q       <= last_step_q ? WHOLE == 0 : whole_q && step_q == STEPBITS'(WHOLE - 1);
-            no_free_q    <= last_step_q ? STAYS > 0 : no_free_q && step_q != STEPBITS'(STAYS - 1);
-            first_free_q <= last_step_q ? STAYS == 0 : no_free_q && step_q == STEPBITS'(STAYS - 1);
+            whole_q      <= last_step ? WHOLE > 0 : whole_q && int'(step) != WHOLE - 1;
+            rest_q       <= last_step ? WHOLE == 0 : whole_q && int'(step) == WHOLE - 1;
+            no_free_q    <= last_step ? STAYS > 0 : no_free_q && int'(step) != STAYS - 1;
+            first_free_q <= last_step ? STAYS == 0 : no_free_q && int'(step) == STAYS - 1;
         end
         if (rst) begin
             margin_q     <= -$signed(COUNTBITS'(AHEAD * INNER + 1));
@@ -155,11 +142,11 @@ module fg_slide #(
     logic [PLACE-1:0]           place_q;  // its bank
     logic [PLACE:0]             next_place;
 
-    assign next_place = {1'b0, place_q} + (PLACE+1)'(last_step_q ? NEXT_PASS : NEXT_STEP);
+    assign next_place = {1'b0, place_q} + (PLACE+1)'(last_step ? NEXT_PASS : NEXT_STEP);
 
     always_ff @(posedge clk) begin
         if (end_step) begin
-            first_q <= last_step_q ? -$signed(AXISBITS'(PAD)) : first_q + $signed(AXISBITS'(STRIDE));
+            first_q <= last_step ? -$signed(AXISBITS'(PAD)) : first_q + $signed(AXISBITS'(STRIDE));
             place_q <= PLACE'(next_place >= (PLACE+1)'(BANKS) ? next_place - (PLACE+1)'(BANKS) : next_place);
         end
         if (rst) begin
@@ -179,7 +166,7 @@ module fg_slide #(
             fg_ram #(.BITS(BEAT), .DEPTH(INNER), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
                 .clk(clk),
                 .write(take && bank_q == PLACE'(b)), .write_address(write_q), .write_data(in_data),
-                .read(move), .read_address(read_q), .read_data(data[b*BEAT +: BEAT])
+                .read(move), .read_address(read), .read_data(data[b*BEAT +: BEAT])
             );
         end
 
@@ -227,7 +214,7 @@ module fg_slide #(
         $fatal(1, "%m: KERNEL=%0d must be more than PAD=%0d and no more than BANKS=%0d", KERNEL, PAD, BANKS);
     fg_stream_check #(.BITS(KERNEL*BEAT)) u_check (
         .clk(clk), .rst(rst), .valid(out_valid), .ready(out_ready), .data(out_data),
-        .in_range(int'(write_q) < INNER && int'(read_q) < INNER && int'(bank_q) < BANKS && int'(place_q) < BANKS && room_q >= -1)
+        .in_range(int'(write_q) < INNER && int'(read) < INNER && int'(bank_q) < BANKS && int'(place_q) < BANKS && room_q >= -1)
     );
 `endif
 endmodule

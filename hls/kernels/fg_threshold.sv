@@ -24,8 +24,7 @@ module fg_threshold #(
     parameter      LEVEL7    = "level7.hex",
     localparam int BEAT      = BEATS > 1 ? $clog2(BEATS) : 1,
     localparam int STAGES    = OUT_BITS + 1 + 2*$countones(SLOW[7:0]),
-    localparam int LOADS     = ULTRA != 0 && SLOW != 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1]) : 1,
-    localparam int T         = IN_BITS + 1  // one bit more: a threshold may lie above every value
+    localparam int LOADS     = ULTRA != 0 && SLOW != 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1]) : 1
 ) (
     input  wire logic                      clk,
     input  wire logic                      rst,
@@ -76,155 +75,24 @@ module fg_threshold #(
             wire unused = &{1'b0, load_rst, load, load_data};
         end
         for (n = 0; n < OUT_BITS; n = n + 1) begin : g_level
-            localparam int DEPTH  = BEATS << n;
-            localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
-            localparam int BLOCK  = (SLOW >> n) % 2;
-            localparam int LOADED = ULTRA != 0 && BLOCK != 0 ? 1 : 0;
-            localparam int KEPT   = LOADED != 0 ? 1 : DEPTH;  // words here: of a level in UltraRAM none is read
-            localparam int AFTER  = n > 0 ? (SLOW >> (n > 0 ? n - 1 : 0)) % 2 : 1;  // the bits before are registers
-            logic [BEAT-1:0]           beat_n;
-            logic [LANES*IN_BITS-1:0]  value_n;
-            logic [LANES*OUT_BITS-1:0] prefix_n, prefix_next;
+            localparam int BLOCK    = (SLOW >> n) % 2;
+            localparam int AFTER    = n > 0 ? (SLOW >> (n > 0 ? n - 1 : 0)) % 2 : 1;  // the bits before are registers
+            localparam int LOADED   = ULTRA != 0 && BLOCK != 0 ? 1 : 0;
+            localparam int MEMORIES = LOADED != 0 && n > 0 ? LANES : 1;
+            localparam int FIRST    = n > 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1] & ((1 << (n > 0 ? n - 1 : 0)) - 1)) : 0;
+            wire [MEMORIES-1:0] loads = LOADED != 0 ? load[(LOADED != 0 ? FIRST : 0) +: MEMORIES] : '0;
 
-            if (LOADED != 0) begin : g_ultra
-                localparam int MEMORIES = n > 0 ? LANES : 1;
-                localparam int BITS     = LANES*T / MEMORIES;
-                localparam int FIRST    = n > 0 ? SLOW % 2 + LANES*$countones(SLOW[7:1] & ((1 << (n > 0 ? n - 1 : 0)) - 1)) : 0;
-                wire [LANES*T-1:0] words;  // a threshold per lane
-
-                for (lane = 0; lane < MEMORIES; lane = lane + 1) begin : g_memory
-                    wire [ADDR-1:0] word = ADDR'((32'(beat[n]) << n) | 32'(prefix[n][lane*OUT_BITS +: OUT_BITS]));
-                    fg_rom #(.WORDS(DEPTH), .BITS(BITS), .ADDR(ADDR), .BANK(DEPTH), .ULTRA(1)) u_words (
-                        .clk(clk), .move(move), .address(word), .word(words[lane*BITS +: BITS]),
-                        .load_rst(load_rst), .load(load[FIRST + lane]), .load_data(load_data)
-                    );
-                end
-            end
-
-            if (BLOCK != 0) begin : g_rom
-                (* rom_style = "block", ram_style = "block" *) logic [LANES*T-1:0] memory [0:KEPT-1];
-            end else begin : g_rom
-                (* logic_block = 1 *) logic [LANES*T-1:0] memory [0:KEPT-1];
-            end
-
-            if (n == 0 && LOADED == 0) begin : g_0
-                initial $readmemh(LEVEL0, g_rom.memory);
-            end
-            if (n == 1 && LOADED == 0) begin : g_1
-                initial $readmemh(LEVEL1, g_rom.memory);
-            end
-            if (n == 2 && LOADED == 0) begin : g_2
-                initial $readmemh(LEVEL2, g_rom.memory);
-            end
-            if (n == 3 && LOADED == 0) begin : g_3
-                initial $readmemh(LEVEL3, g_rom.memory);
-            end
-            if (n == 4 && LOADED == 0) begin : g_4
-                initial $readmemh(LEVEL4, g_rom.memory);
-            end
-            if (n == 5 && LOADED == 0) begin : g_5
-                initial $readmemh(LEVEL5, g_rom.memory);
-            end
-            if (n == 6 && LOADED == 0) begin : g_6
-                initial $readmemh(LEVEL6, g_rom.memory);
-            end
-            if (n == 7 && LOADED == 0) begin : g_7
-                initial $readmemh(LEVEL7, g_rom.memory);
-            end
-
-            if (BLOCK != 0) begin : g_slow
-                logic [BEAT-1:0]           read_beat_q;
-                logic [LANES*IN_BITS-1:0]  value_q;
-                logic [LANES*OUT_BITS-1:0] prefix_q;
-                always_ff @(posedge clk) begin
-                    if (move) begin
-                        read_beat_q <= beat[n];
-                        value_q     <= value[n];
-                        prefix_q    <= prefix[n];
-                        beat_n      <= read_beat_q;
-                        value_n     <= value_q;
-                        prefix_n    <= prefix_q;
-                    end
-                end
-            end else begin : g_fast
-                always_ff @(posedge clk) begin
-                    if (move) begin
-                        beat_n   <= beat[n];
-                        value_n  <= value[n];
-                        prefix_n <= prefix[n];
-                    end
-                end
-            end
-
-            for (lane = 0; lane < LANES; lane = lane + 1) begin : g_lane
-                logic [LANES*T-1:0] word_q;
-                logic [T-1:0]       limit;
-                wire                unused = &{1'b0, word_q};  // the other lanes' thresholds
-
-                if (BLOCK != 0 || AFTER != 0) begin : g_word
-                    wire [OUT_BITS-1:0] known = prefix[n][lane*OUT_BITS +: OUT_BITS];
-                    wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | 32'(known));
-                    if (LOADED != 0) begin : g_loaded
-                        assign word_q = g_ultra.words;
-                    end else begin : g_read
-                        always_ff @(posedge clk) if (move) word_q <= g_rom.memory[word];
-                    end
-                end else begin : g_both
-                    // Behind the comparison that gives the last bit lies only the choice of one of two words.
-                    logic [LANES*T-1:0] lower, upper;
-                    if (n == 1) begin : g_before  // the beat alone tells them, a cycle before
-                        wire [ADDR-1:0] word = ADDR'(32'(beat[0]) << 1);
-                        always_ff @(posedge clk) begin
-                            if (move) begin
-                                lower <= g_rom.memory[word];
-                                upper <= g_rom.memory[word | ADDR'(1)];
-                            end
-                        end
-                    end else begin : g_now
-                        wire [OUT_BITS-1:0] early = ahead[n][lane*OUT_BITS +: OUT_BITS];
-                        wire [ADDR-1:0]     word  = ADDR'((32'(beat[n]) << n) | (32'(early) << 1));
-                        assign lower = g_rom.memory[word];
-                        assign upper = g_rom.memory[word | ADDR'(1)];
-                    end
-                    always_ff @(posedge clk) if (move) word_q <= prefix[n][lane*OUT_BITS] ? upper : lower;
-                end
-
-                if (BLOCK != 0) begin : g_slow
-                    always_ff @(posedge clk) if (move) limit <= word_q[lane*T +: T];
-                end else begin : g_fast
-                    assign limit = word_q[lane*T +: T];
-                end
-
-                wire [IN_BITS-1:0]  x     = value_n[lane*IN_BITS +: IN_BITS];
-                wire [T-1:0]        wide  = {(IN_SIGNED != 0) && x[IN_BITS-1], x};
-                // Flipping the top bit makes the unsigned comparison serve two's complement as well.
-                wire [T-1:0]        flip  = {IN_SIGNED != 0, {IN_BITS{1'b0}}};
-                wire                above = (wide ^ flip) >= (limit ^ flip);
-                wire [OUT_BITS-1:0] so_far = prefix_n[lane*OUT_BITS +: OUT_BITS];
-                assign prefix_next[lane*OUT_BITS +: OUT_BITS] = OUT_BITS'({so_far, above});
-            end
-
-            if (BLOCK != 0) begin : g_known
-                logic [BEAT-1:0]           beat_qq;
-                logic [LANES*IN_BITS-1:0]  value_qq;
-                logic [LANES*OUT_BITS-1:0] prefix_qq;
-                always_ff @(posedge clk) begin
-                    if (move) begin
-                        beat_qq   <= beat_n;
-                        value_qq  <= value_n;
-                        prefix_qq <= prefix_next;
-                    end
-                end
-                assign beat[n+1]   = beat_qq;
-                assign value[n+1]  = value_qq;
-                assign prefix[n+1] = prefix_qq;
-                assign ahead[n+1]  = prefix_qq;  // not used
-            end else begin : g_new
-                assign beat[n+1]   = beat_n;
-                assign value[n+1]  = value_n;
-                assign prefix[n+1] = prefix_next;
-                assign ahead[n+1]  = prefix_n;
-            end
+            fg_threshold_level #(
+                .LANES(LANES), .BEATS(BEATS), .IN_BITS(IN_BITS), .IN_SIGNED(IN_SIGNED), .OUT_BITS(OUT_BITS),
+                .LEVEL(n), .BLOCK(BLOCK), .AFTER(AFTER), .ULTRA(LOADED),
+                .LEVEL0(LEVEL0), .LEVEL1(LEVEL1), .LEVEL2(LEVEL2), .LEVEL3(LEVEL3),
+                .LEVEL4(LEVEL4), .LEVEL5(LEVEL5), .LEVEL6(LEVEL6), .LEVEL7(LEVEL7)
+            ) u_level (
+                .clk(clk), .move(move),
+                .early_beat(beat[n > 0 ? n - 1 : 0]), .beat(beat[n]), .value(value[n]), .prefix(prefix[n]), .ahead(ahead[n]),
+                .next_beat(beat[n+1]), .next_value(value[n+1]), .next_prefix(prefix[n+1]), .next_ahead(ahead[n+1]),
+                .load_rst(load_rst), .load(loads), .load_data(load_data)
+            );
         end
 
         for (lane = 0; lane < LANES; lane = lane + 1) begin : g_out

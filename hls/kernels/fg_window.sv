@@ -33,12 +33,12 @@ module fg_window #(
     localparam int PIXELS     = $clog2((HEIGHT + KERNEL_H + STRIDE_H + ROWS) * WIDTH + 1) + 1,
     localparam int ROWBITS    = $clog2(HEIGHT + KERNEL_H + STRIDE_H + 1) + 1,
     localparam int COLBITS    = $clog2(ROW + KERNEL_W * BEATS + STRIDE_W * BEATS + 1) + 1,
-    localparam int PARTBITS   = $clog2(BEATS + 1),
-    localparam int BURSTBITS  = $clog2(BURST + 1),
-    localparam int TAPBITS    = $clog2(KERNEL_H + 1),
-    localparam int REPBITS    = $clog2(REPEAT + 1),
-    localparam int OUTBITS    = $clog2(OUT_WIDTH + 1),
-    localparam int LINEBITS   = $clog2(OUT_HEIGHT + 1)
+    localparam int PARTBITS   = BEATS > 1 ? $clog2(BEATS) : 1,
+    localparam int BURSTBITS  = BURST > 1 ? $clog2(BURST) : 1,
+    localparam int TAPBITS    = KERNEL_H > 1 ? $clog2(KERNEL_H) : 1,
+    localparam int REPBITS    = REPEAT > 1 ? $clog2(REPEAT) : 1,
+    localparam int OUTBITS    = OUT_WIDTH > 1 ? $clog2(OUT_WIDTH) : 1,
+    localparam int LINEBITS   = OUT_HEIGHT > 1 ? $clog2(OUT_HEIGHT) : 1
 ) (
     input  wire logic                 clk,
     input  wire logic                 rst,
@@ -54,80 +54,53 @@ module fg_window #(
 
     // ------------------------------------------------------------------------------------------------- writer
     logic [ADDR-1:0]     write_q;
-    logic [PARTBITS-1:0] part_q;       // beats of the present pixel done
-    logic                last_part_q;  // one more completes it
+    wire  [PARTBITS-1:0] part;       // beats of the present pixel done
+    wire                 last_part;  // one more completes it
     logic                take;
 
     assign in_ready = has_room;
     assign take     = in_valid && has_room;
-    assign pixel_in = take && last_part_q;
+    assign pixel_in = take && last_part;
 
     always_ff @(posedge clk) begin
-        if (take) begin
-            write_q     <= write_q == ADDR'(DEPTH - 1) ? '0 : write_q + 1'b1;
-            part_q      <= last_part_q ? '0 : part_q + 1'b1;
-            last_part_q <= last_part_q ? BEATS == 1 : part_q == PARTBITS'(BEATS - 2);
-        end
-        if (rst) begin
-            write_q     <= '0;
-            part_q      <= '0;
-            last_part_q <= BEATS == 1;
-        end
+        if (take) write_q <= write_q == ADDR'(DEPTH - 1) ? '0 : write_q + 1'b1;
+        if (rst) write_q <= '0;
     end
 
-    // ------------------------------------------------------------------------------------------------- reader
-    // Counters, innermost first: beat of a kernel row, kernel row, repeat, output column, output line. Beside each a
-    // register that says whether it is at its last value, so that no comparison lies behind a handshake.
-    // For a depthwise product a repeat is one block of channels: the same beat of every pixel under the window.
-    logic [BURSTBITS-1:0] beat_q;
-    logic [TAPBITS-1:0]   tap_q;
-    logic [REPBITS-1:0]   repeat_q;
-    logic [OUTBITS-1:0]   column_q;
-    logic [LINEBITS-1:0]  line_q;
-    logic                 last_beat_q, last_tap_q, last_repeat_q, last_column_q, last_line_q;
-    logic                 end_tap, end_repeat, end_column;
-    logic                 move, issue, valid_q, late_valid_q, out_valid_q, outside_q, late_outside_q;
+    fg_ring_counter #(.COUNT(BEATS)) u_part (.clk(clk), .rst(rst), .step(take), .count(part), .last(last_part));
 
-    assign end_tap    = last_beat_q && last_tap_q;
-    assign end_repeat = last_beat_q && last_tap_q && last_repeat_q;
-    assign end_column = end_repeat && last_column_q;
+    // ------------------------------------------------------------------------------------------------- reader
+    // Counters, innermost first: beat of a kernel row, kernel row, repeat, output column, output line.
+    // For a depthwise product a repeat is one block of channels: the same beat of every pixel under the window.
+    wire [BURSTBITS-1:0] beat;
+    wire [TAPBITS-1:0]   tap;
+    wire [REPBITS-1:0]   again;
+    wire [OUTBITS-1:0]   column;
+    wire [LINEBITS-1:0]  line;
+    wire                 last_beat, last_tap, last_repeat, last_column, last_line;
+    logic                end_tap, end_repeat, end_column;
+    logic                move, issue, valid_q, late_valid_q, out_valid_q, outside_q, late_outside_q;
+    wire                 unused = &{1'b0, part, beat, tap, again};  // only whether they are at their last value
+
+    assign end_tap    = last_beat && last_tap;
+    assign end_repeat = last_beat && last_tap && last_repeat;
+    assign end_column = end_repeat && last_column;
     assign move       = out_ready || !out_valid_q;
     assign issue      = move && enough;
 
-    always_ff @(posedge clk) begin
-        if (issue) begin
-            beat_q      <= last_beat_q ? '0 : beat_q + 1'b1;
-            last_beat_q <= last_beat_q ? BURST == 1 : beat_q == BURSTBITS'(BURST - 2);
-        end
-        if (issue && last_beat_q) begin
-            tap_q      <= last_tap_q ? '0 : tap_q + 1'b1;
-            last_tap_q <= last_tap_q ? KERNEL_H == 1 : tap_q == TAPBITS'(KERNEL_H - 2);
-        end
-        if (issue && end_tap) begin
-            repeat_q      <= last_repeat_q ? '0 : repeat_q + 1'b1;
-            last_repeat_q <= last_repeat_q ? REPEAT == 1 : repeat_q == REPBITS'(REPEAT - 2);
-        end
-        if (issue && end_repeat) begin
-            column_q      <= last_column_q ? '0 : column_q + 1'b1;
-            last_column_q <= last_column_q ? OUT_WIDTH == 1 : column_q == OUTBITS'(OUT_WIDTH - 2);
-        end
-        if (issue && end_column) begin
-            line_q      <= last_line_q ? '0 : line_q + 1'b1;
-            last_line_q <= last_line_q ? OUT_HEIGHT == 1 : line_q == LINEBITS'(OUT_HEIGHT - 2);
-        end
-        if (rst) begin
-            beat_q        <= '0;
-            tap_q         <= '0;
-            repeat_q      <= '0;
-            column_q      <= '0;
-            line_q        <= '0;
-            last_beat_q   <= BURST == 1;
-            last_tap_q    <= KERNEL_H == 1;
-            last_repeat_q <= REPEAT == 1;
-            last_column_q <= OUT_WIDTH == 1;
-            last_line_q   <= OUT_HEIGHT == 1;
-        end
-    end
+    fg_ring_counter #(.COUNT(BURST)) u_beat (.clk(clk), .rst(rst), .step(issue), .count(beat), .last(last_beat));
+    fg_ring_counter #(.COUNT(KERNEL_H)) u_tap (
+        .clk(clk), .rst(rst), .step(issue && last_beat), .count(tap), .last(last_tap)
+    );
+    fg_ring_counter #(.COUNT(REPEAT)) u_repeat (
+        .clk(clk), .rst(rst), .step(issue && end_tap), .count(again), .last(last_repeat)
+    );
+    fg_ring_counter #(.COUNT(OUT_WIDTH)) u_column (
+        .clk(clk), .rst(rst), .step(issue && end_repeat), .count(column), .last(last_column)
+    );
+    fg_ring_counter #(.COUNT(OUT_HEIGHT)) u_line (
+        .clk(clk), .rst(rst), .step(issue && end_column), .count(line), .last(last_line)
+    );
 
     // Coordinates of the present beat: each step adds a constant.
     localparam int X_TAP    = -(BURST - 1) * STEP;  // back to the first beat of the kernel row
@@ -141,14 +114,14 @@ module fg_window #(
     logic signed [ROWBITS-1:0] y_q, y_step;
     logic                      outside;
 
-    assign x_step = !last_beat_q   ? COLBITS'(STEP)
-                  : !last_tap_q    ? COLBITS'(X_TAP)
-                  : !last_repeat_q ? COLBITS'(X_REPEAT)
-                  : !last_column_q ? COLBITS'(X_COLUMN) : COLBITS'(X_LINE);
-    assign y_step = !last_beat_q   ? '0
-                  : !last_tap_q    ? ROWBITS'(1)
+    assign x_step = !last_beat   ? COLBITS'(STEP)
+                  : !last_tap    ? COLBITS'(X_TAP)
+                  : !last_repeat ? COLBITS'(X_REPEAT)
+                  : !last_column ? COLBITS'(X_COLUMN) : COLBITS'(X_LINE);
+    assign y_step = !last_beat   ? '0
+                  : !last_tap    ? ROWBITS'(1)
                   : !end_column    ? ROWBITS'(Y_TAP)
-                  : !last_line_q   ? ROWBITS'(Y_LINE) : ROWBITS'(Y_FRAME);
+                  : !last_line   ? ROWBITS'(Y_LINE) : ROWBITS'(Y_FRAME);
     assign outside = y_q < 0 || y_q >= $signed(ROWBITS'(HEIGHT)) || x_q < 0 || x_q >= $signed(COLBITS'(ROW));
 
     always_ff @(posedge clk) begin
@@ -196,12 +169,12 @@ module fg_window #(
     assign enough   = !margin_q[PIXELS-1];
     assign has_room = !room_q[PIXELS-1];
     assign need     = !end_repeat    ? '0
-                    : !last_column_q ? (whole_column_q ? NEED_COLUMN : rest_column_q ? NEED_COLUMN_END : '0)
-                    : last_line_q    ? NEED_FRAME
+                    : !last_column ? (whole_column_q ? NEED_COLUMN : rest_column_q ? NEED_COLUMN_END : '0)
+                    : last_line    ? NEED_FRAME
                     : whole_line_q   ? NEED_LINE
                     : rest_line_q    ? NEED_LINE_END : NEED_LINE_SAME;
     assign free     = !end_column    ? '0
-                    : last_line_q    ? FREE_FRAME
+                    : last_line    ? FREE_FRAME
                     : no_free_q      ? '0
                     : first_free_q   ? FREE_FIRST : FREE_LINE;
 
@@ -209,14 +182,14 @@ module fg_window #(
         margin_q <= margin_q - (issue ? need : '0) + PIXELS'(pixel_in);
         room_q   <= room_q + (issue ? free : '0) - PIXELS'(pixel_in);
         if (issue && end_repeat) begin
-            whole_column_q <= last_column_q ? COLUMNS > 0 : whole_column_q && column_q != OUTBITS'(COLUMNS - 1);
-            rest_column_q  <= last_column_q ? COLUMNS == 0 : whole_column_q && column_q == OUTBITS'(COLUMNS - 1);
+            whole_column_q <= last_column ? COLUMNS > 0 : whole_column_q && int'(column) != COLUMNS - 1;
+            rest_column_q  <= last_column ? COLUMNS == 0 : whole_column_q && int'(column) == COLUMNS - 1;
         end
         if (issue && end_column) begin
-            whole_line_q <= last_line_q ? LINES > 0 : whole_line_q && line_q != LINEBITS'(LINES - 1);
-            rest_line_q  <= last_line_q ? LINES == 0 : whole_line_q && line_q == LINEBITS'(LINES - 1);
-            no_free_q    <= last_line_q ? STAYS > 0 : no_free_q && line_q != LINEBITS'(STAYS - 1);
-            first_free_q <= last_line_q ? STAYS == 0 : no_free_q && line_q == LINEBITS'(STAYS - 1);
+            whole_line_q <= last_line ? LINES > 0 : whole_line_q && int'(line) != LINES - 1;
+            rest_line_q  <= last_line ? LINES == 0 : whole_line_q && int'(line) == LINES - 1;
+            no_free_q    <= last_line ? STAYS > 0 : no_free_q && int'(line) != STAYS - 1;
+            first_free_q <= last_line ? STAYS == 0 : no_free_q && int'(line) == STAYS - 1;
         end
         if (rst) begin
             margin_q       <= -$signed(PIXELS'(BELOW * WIDTH + RIGHT));
@@ -241,13 +214,13 @@ module fg_window #(
 
     assign next_line  = first_q >= ADDR'(DEPTH - NEXT_LINE) ? first_q - ADDR'(DEPTH - NEXT_LINE) : first_q + ADDR'(NEXT_LINE);
     assign next_frame = first_q >= ADDR'(DEPTH - NEXT_FRAME) ? first_q - ADDR'(DEPTH - NEXT_FRAME) : first_q + ADDR'(NEXT_FRAME);
-    assign first_d    = last_line_q ? next_frame : next_line;
+    assign first_d    = last_line ? next_frame : next_line;
     assign row_d      = row_q >= ADDR'(DEPTH - NEXT_ROW) ? row_q - ADDR'(DEPTH - NEXT_ROW) : row_q + ADDR'(NEXT_ROW);
     assign address    = PLACE'(row_q + ADDR'(x_q));
 
     always_ff @(posedge clk) begin
         if (issue && end_column) first_q <= first_d;
-        if (issue && last_beat_q) row_q <= end_column ? first_d : end_tap ? first_q : row_d;
+        if (issue && last_beat) row_q <= end_column ? first_d : end_tap ? first_q : row_d;
         if (rst) begin
             first_q <= ADDR'(START);
             row_q   <= ADDR'(START);

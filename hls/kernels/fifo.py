@@ -16,6 +16,8 @@ class Fifo(Buffer):
     """Holds up to `depth` beats; a beat is offered at the output three cycles after it is taken."""
 
     REGISTERED_READY: ClassVar[bool] = True
+    MOVES: ClassVar[bool] = True
+    BURSTS: ClassVar[bool] = True
     PARTS = ("fg_ram",)
     LATENCY = 3
 

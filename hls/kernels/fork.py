@@ -2,6 +2,7 @@
 """Fork: one stream for two readers, each of which may take a beat before the other."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from framegate.hls.kernels._cost import Cost
@@ -13,6 +14,8 @@ from framegate.hls.stream import Stream
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fork(Stage):
     """Both outputs carry the input."""
+
+    MOVES: ClassVar[bool] = True
 
     @property
     def outputs(self) -> tuple[Stream, ...]:

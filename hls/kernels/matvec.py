@@ -37,6 +37,7 @@ _LUT_WORDS = 16  # that a LUT holds a bit of
 class MatVec(Stage):
     """weights @ pixel + bias. The input repeats every pixel rows/pe times; SIMD is its number of lanes."""
 
+    BURSTS: ClassVar[bool] = True
     PARTS = (*PRODUCT_PARTS, "fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 2  # it enables the most registers of all kernels

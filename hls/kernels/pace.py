@@ -2,6 +2,7 @@
 """Pace: admits a frame no faster than the slowest kernel's interval, its pixels spread evenly."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -13,6 +14,8 @@ from framegate.hls.kernels._timing import Timing
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pace(Stage):
     """Beat i+1 of a frame follows beat i after at least floor((i+1)*interval/n) - floor(i*interval/n) cycles."""
+
+    MOVES: ClassVar[bool] = True
 
     interval: int  # cycles per frame
 

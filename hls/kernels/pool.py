@@ -2,6 +2,7 @@
 """Pooling: the largest value or the sum of each channel under a window, PE channels per cycle."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -18,6 +19,8 @@ class Pool(Stage):
     The input is a depthwise window, a depthwise frame gather, or one behind the other: per block of PE neighbouring
     channels a beat for each tap. PE is its number of lanes.
     """
+
+    BURSTS: ClassVar[bool] = True
 
     taps: int  # pixels under the window, over all gathered frames
     of: str = "max"

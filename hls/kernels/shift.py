@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from math import gcd
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -20,6 +21,7 @@ class Shift(Stage):
     on from clip to clip, and no group looks ahead.
     """
 
+    MOVES: ClassVar[bool] = True
     PARTS = ("fg_ram",)
     LATENCY = 3  # of a beat that is not delayed
 

@@ -15,6 +15,8 @@ class Skid(Stage):
     """The input, in the same cycle; room for one beat when the reader stalls."""
 
     REGISTERED_READY: ClassVar[bool] = True
+    MOVES: ClassVar[bool] = True
+    BURSTS: ClassVar[bool] = True
 
     def reference(self, *values: np.ndarray) -> np.ndarray:
         return values[0]

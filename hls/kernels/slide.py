@@ -26,7 +26,9 @@ class Slide(Stage):
 
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # as of a window
-    PARTS = ("fg_ram",)
+    MOVES: ClassVar[bool] = True
+    BURSTS: ClassVar[bool] = True
+    PARTS = ("fg_ring_counter", "fg_ram")
     LATENCY = 3  # from a beat's read to its offer
 
     axis: Literal["rows", "columns"]

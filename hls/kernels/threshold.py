@@ -24,7 +24,7 @@ _BLOCK_LANES = 8  # what more lanes read is kept in LUTs as well: each would nee
 class Threshold(Stage):
     """base + #{k : x >= thresholds[channel, k]}, as FINN's MultiThreshold; one row serves all channels."""
 
-    PARTS = ("fg_rom", "fg_ram")
+    PARTS = ("fg_threshold_level", "fg_rom", "fg_ram")
     LOADABLE: ClassVar[bool] = True
 
     thresholds: np.ndarray  # integers (channels or 1, steps), ascending

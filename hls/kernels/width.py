@@ -2,6 +2,7 @@
 """Lane conversion: the same channels on wider or narrower beats."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from framegate.errors import UsageError
@@ -14,6 +15,8 @@ from framegate.hls.stream import Stream
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Width(Stage):
     """From `input.lanes` to `lanes` channels per beat; one must be a multiple of the other."""
+
+    MOVES: ClassVar[bool] = True
 
     lanes: int
 

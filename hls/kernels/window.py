@@ -26,7 +26,7 @@ class Window(Buffer):
 
     REGISTERED_READY: ClassVar[bool] = True
     READY_HOPS: ClassVar[int] = 3  # counters and an adder lie behind its reader's
-    PARTS = ("fg_ram",)
+    PARTS = ("fg_ring_counter", "fg_ram")
     LATENCY = 3  # from a beat's read to its offer
 
     kernel: tuple[int, int]

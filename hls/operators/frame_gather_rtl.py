@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from finn.custom_op.fpgadataflow.rtl import register_custom_op
 from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import hardware
 from framegate.hls.operators.frame_gather import FrameGather
 from onnx import GraphProto
 from qonnx.core.modelwrapper import ModelWrapper

@@ -147,12 +147,10 @@ def _timing(kernel: Kernel, offered: list[Beats], free: bool) -> tuple[Timing, l
     late = [False] * len(offered)
     while True:
         arrivals = [
-            each_beat(times) + Fifo.LATENCY if is_late else times
+            each_beat(times) + Fifo.LATENCY if is_late else times if kernel.BURSTS else each_beat(times)
             for times, is_late in zip(offered, late, strict=True)
         ]
-        timing = kernel.timing(
-            *cast("list[np.ndarray]", arrivals)
-        )  # bursts reach only kernels that know them
+        timing = kernel.timing(*cast("list[np.ndarray]", arrivals))  # Bursts only where it takes them
         held = [
             taken is not arrival and bool((each_beat(taken) != each_beat(arrival)).any())
             for taken, arrival in zip(timing.taken, arrivals, strict=True)

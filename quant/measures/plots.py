@@ -7,10 +7,11 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from framegate.pictures import COLOURS, INK, SOFT, STYLE, new_figure, save
+from framegate.files import LOOK, save_figure
 from framegate.quant.measures.alarm_threshold import Choice, Thresholds, sweep
 from framegate.quant.measures.bootstrap import LEVEL, Resample, rates
 from framegate.quant.measures.metrics import binary_figures
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,6 +19,12 @@ Cases = Mapping[str, tuple[np.ndarray, np.ndarray]]  # by alarm: scores (N,) and
 
 _DASHES = ("-", "--", ":", "-.")
 _GRID = np.linspace(0, 1, 201)
+
+
+def _figure(width: float = 5.6, height: float = 4.6) -> tuple[Figure, Axes]:
+    """A figure of that size, in inches, and its axes."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots()
 
 
 def draw(
@@ -29,7 +36,7 @@ def draw(
     """
     both = {name: case for name, case in cases.items() if case[1].any() and not case[1].all()}
     drawn = Resample.of(sources)
-    with mpl.rc_context(STYLE):
+    with style.context(LOOK):
         made: dict[str, Figure] = {}
         if both:
             made["roc"] = _curves(both, thresholds, drawn, "roc")
@@ -41,30 +48,30 @@ def draw(
             made[f"scores{suffix}"] = _histogram(name, scores, truth, choice)
         if confusion is not None:
             made["confusion"] = _matrix(*confusion)
-        return [save(figure, folder / f"{name}.png") for name, figure in made.items()]
+        return [save_figure(figure, folder / f"{name}.png") for name, figure in made.items()]
 
 
 def draw_bits(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """AUC and F1 by bits with their intervals, and the LUTs of each where they are known; see `cross_validate`."""
-    with mpl.rc_context(STYLE):
-        figure, axes = new_figure(7.2)
+    with style.context(LOOK):
+        figure, axes = _figure(7.2)
         at = np.arange(len(rows))
         for number, name in enumerate(("auc", "f1")):
             values = np.array([row[name]["value"] for row in rows])
             ends = np.array([row[name]["interval"] for row in rows]).T
             error = np.abs(ends - values)
-            colour, place = COLOURS[number], at + 0.14 * number - 0.07
+            colour, place = f"C{number}", at + 0.14 * number - 0.07
             axes.errorbar(place, values, error, fmt="os"[number], color=colour, capsize=4, label=name.upper())
         axes.set_xticks(at, [_bits_label(row) for row in rows])
         axes.set(ylabel="on sources not trained on", title=f"{rows[0]['clips']} clips, 95 % over the sources")
         axes.set_xlim(-0.5, len(rows) - 0.5)
         axes.legend(loc="lower left")
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def draw_clips(path: Path, cases: Sequence[tuple[str, np.ndarray]], title: str) -> Path:
     """A strip of frames per clip, from captions and pixels (T, S, S, 3), uint8."""
-    with mpl.rc_context(STYLE | {"axes.grid": False}):
+    with style.context([LOOK, {"axes.grid": False}]):
         figure = Figure(figsize=(9, 0.6 + 1.4 * max(1, len(cases))), layout="constrained")
         figure.suptitle(title, fontweight="bold")
         for axes, (caption, pixels) in zip(
@@ -73,7 +80,7 @@ def draw_clips(path: Path, cases: Sequence[tuple[str, np.ndarray]], title: str) 
             axes.imshow(np.concatenate(pixels, axis=1))
             axes.set_title(caption, loc="left", fontsize=9, fontweight="normal")
             axes.set_axis_off()
-        return save(figure, path)
+        return save_figure(figure, path)
 
 
 def _bits_label(row: Mapping[str, Any]) -> str:
@@ -83,9 +90,9 @@ def _bits_label(row: Mapping[str, Any]) -> str:
 
 def _curves(cases: Cases, thresholds: Thresholds, drawn: Resample, kind: str) -> Figure:
     """ROC or precision and recall of every alarm, the band of the draws, and the chosen threshold as a point."""
-    figure, axes = new_figure()
+    figure, axes = _figure()
     for number, (name, (scores, truth)) in enumerate(cases.items()):
-        colour, dash = COLOURS[number % len(COLOURS)], _DASHES[number % len(_DASHES)]
+        colour, dash = f"C{number}", _DASHES[number % len(_DASHES)]
         found = binary_figures(scores, truth, None, thresholds.get(name, Choice()).logit)
         area = found["auc" if kind == "roc" else "average_precision"]["value"]
         counts = sweep(scores, truth).counts
@@ -104,7 +111,7 @@ def _curves(cases: Cases, thresholds: Thresholds, drawn: Resample, kind: str) ->
         at = (fallout, recall) if kind == "roc" else (recall, hit / max(1, hit + false))
         axes.plot(*at, "o", color=colour, markersize=9, markeredgecolor="white", markeredgewidth=1.5)
     if kind == "roc":
-        axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, dashes=(4, 4))
+        axes.plot([0, 1], [0, 1], color=mpl.rcParams["xtick.color"], linewidth=1, dashes=(4, 4))
         axes.set(xlabel="false alarms, share of the clips without it", ylabel="recall", title="ROC curve")
     else:
         axes.set(xlabel="recall", ylabel="precision", title="Precision and recall")
@@ -140,7 +147,7 @@ def _band(scores: np.ndarray, truth: np.ndarray, drawn: Resample, kind: str) -> 
 
 
 def _sweep(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice, drawn: Resample) -> Figure:
-    figure, axes = new_figure(7.2)
+    figure, axes = _figure(7.2)
     found = sweep(scores, truth)
     logits, lines = found.logits[1:], found.rates  # the first threshold raises nothing: it has no precision
     picked = np.unique(np.linspace(0, len(logits) - 1, 200).astype(int))  # each costs a pass over the draws
@@ -149,10 +156,10 @@ def _sweep(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice, dra
     draws["precision_score"][counts[0] + counts[1] == 0] = np.nan
     shown = {"precision_score": "precision", "recall": "recall", "f1": "F1"}
     for number, (key, label) in enumerate(shown.items()):
-        look = {"color": COLOURS[number], "linestyle": _DASHES[number], "linewidth": 2}
+        look = {"color": f"C{number}", "linestyle": _DASHES[number], "linewidth": 2}
         axes.step(logits, lines[key][1:], where="mid", label=label, **look)
         low, high = np.nanquantile(draws[key], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
-        axes.fill_between(logits[picked], low, high, color=COLOURS[number], alpha=0.15, linewidth=0)
+        axes.fill_between(logits[picked], low, high, color=f"C{number}", alpha=0.15, linewidth=0)
     _mark(axes, choice)
     axes.set(ylim=(-0.01, 1.02), xlabel="threshold, logit", title=f"What a threshold for {name} gives")
     figure.legend(loc="outside lower center", ncols=3)
@@ -160,13 +167,11 @@ def _sweep(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice, dra
 
 
 def _histogram(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice) -> Figure:
-    figure, axes = new_figure(7.2)
+    figure, axes = _figure(7.2)
     bins = np.histogram_bin_edges(scores, bins=min(40, max(8, len(scores) // 8))).tolist()
+    axes.hist(scores[~truth], bins, color="C4", alpha=0.75, label=f"without {name}, {(~truth).sum()} clips")
     axes.hist(
-        scores[~truth], bins, color=COLOURS[4], alpha=0.75, label=f"without {name}, {(~truth).sum()} clips"
-    )
-    axes.hist(
-        scores[truth], bins, color=COLOURS[1], histtype="step", linewidth=2.2, hatch="//",
+        scores[truth], bins, color="C1", histtype="step", linewidth=2.2, hatch="//",
         label=f"{name}, {truth.sum()} clips",
     )  # fmt: skip
     _mark(axes, choice)
@@ -177,7 +182,7 @@ def _histogram(name: str, scores: np.ndarray, truth: np.ndarray, choice: Choice)
 
 def _mark(axes: Axes, choice: Choice) -> None:
     """The threshold as a line, with its logit and its probability."""
-    axes.axvline(choice.logit, color=INK, linewidth=1.3, dashes=(5, 3))
+    axes.axvline(choice.logit, color=mpl.rcParams["text.color"], linewidth=1.3, dashes=(5, 3))
     axes.annotate(
         f" {choice.logit:.2f} ({choice.probability:.2f})",
         (choice.logit, 0.97),
@@ -191,13 +196,14 @@ def _mark(axes: Axes, choice: Choice) -> None:
 def _matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Figure:
     table = np.array(matrix)
     size = 2.6 + 0.75 * len(classes)
-    figure, axes = new_figure(size + 0.6, size)
+    figure, axes = _figure(size + 0.6, size)
     share = table / np.maximum(1, table.sum(axis=1, keepdims=True))
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(table):
         axes.text(
             column, row, f"{count}\n{share[row, column]:.0%}", ha="center", va="center",
-            color="white" if share[row, column] > 0.55 else INK, fontsize=10 if len(classes) <= 12 else 6,
+            color="white" if share[row, column] > 0.55 else mpl.rcParams["text.color"],
+            fontsize=10 if len(classes) <= 12 else 6,
         )  # fmt: skip
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)

@@ -3,6 +3,7 @@
 
 import os.path
 import pickle
+import re
 import struct
 import zipfile
 import zlib
@@ -80,8 +81,17 @@ _REMEDY = "give a checkpoint.pt that `framegate train` wrote"
 
 
 def save(network: Network, path: Path) -> Path:
-    """Write `network` to the checkpoint file `path`, whole; return `path`."""
+    """Write `network` to the checkpoint file `path`, whole; return `path`.
+
+    Raises UsageError for a quantized network that has not seen a clip in training mode: it has no scales to keep.
+    """
     state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+    if unset := [name for name, _ in network.named_parameters() if name not in state]:
+        layer = re.split(r"\.(?:act|weight|fused_activation)_quant\b", unset[0])[0]
+        raise UsageError(
+            f"{path}: {layer} has no scale yet, as have {len(unset)} quantizers in all; let clips pass in training "
+            f"mode before the network is saved, as `framegate train` does"
+        )
     content = {"format": CHECKPOINT, "network": network.config.model_dump(mode="json"), "state": state}
     with whole(path) as draft:
         torch.save(content, draft)
@@ -100,7 +110,8 @@ def load(path: Path) -> Network:
     try:
         _require_fit(config, state)
         network = Network(config)
-        network.load_state_dict(state)
+        if odd := [name for names in network.load_state_dict(state, strict=False) for name in names]:
+            raise RuntimeError(f"{odd[0]} is {'not of it' if odd[0] in state else 'missing'}")
     except (RuntimeError, TypeError) as error:
         raise UsageError(
             f"{path}: its weights do not fit its network ({str(error).splitlines()[0]}); {_REMEDY}"
@@ -115,6 +126,8 @@ def read_tensors(path: Path, foreign: str, remedy: str) -> Any:
     or has changed since it was written.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # /dev/zero never ends
+            raise UsageError(f"{path}: a device or a pipe, not a file; {remedy}")
         with path.open("rb") as file:
             # torch does not look at the checksums that its archives have.
             damaged = zipfile.ZipFile(file).testzip() if zipfile.is_zipfile(file) else None

@@ -17,7 +17,7 @@ import numpy as np
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Icarus, Runner, Verilator, VerilatorControlFile
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK
 from framegate.hls.stream import check_fit
 from framegate.hls.tools import require_simulator, simulator_tools
 from framegate.rtl_sim.bench import fast, plain_names

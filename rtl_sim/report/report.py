@@ -4,6 +4,7 @@
 import base64
 import io
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from framegate.hls.build.compiler import edits, edits_in_words
 from framegate.hls.build.files import LATENCY, VERDICT
 from framegate.hls.flows.flow import FlowReport
 from framegate.hls.schedule.schedule import read_times
+from framegate.hls.steps import locked
 from framegate.quant.clips.layouts import NORMAL
 from framegate.quant.clips.video import decode, spread
 from framegate.quant.measures import kept_evaluation
@@ -30,18 +32,28 @@ _THUMBNAIL = 112  # pixels
 Json = dict[str, Any]
 
 
-def render_report(build: Path, evaluated: Path | None = None) -> Path:
+def render_report(
+    build: Path, evaluated: Path | None = None, say: Callable[[str], None] = lambda _: None
+) -> Path:
     """Write `build`/report.html from verdict.json, latency.json and flow/*/report.json; return its path.
+
+    It waits, and says so, while another run is at work in `build`.
 
     `evaluated`: the folder that `framegate evaluate --plots` wrote, by default the build's own. It is shown if it
     was made with the build's checkpoint. What was not run is said on the page, with the command that runs it.
     Raises UsageError when latency.json is missing or a file is not readable.
     """
+    read_times(build / LATENCY)  # says what is missing
+    with locked(build, say):
+        return write_text(build / "report.html", _page(build, evaluated))
+
+
+def _page(build: Path, evaluated: Path | None) -> str:
     latency = asdict(read_times(build / LATENCY))
     verdict = asdict(read_judgement(build)) if (build / VERDICT).exists() else {}
     flows = [_flow(path) for path in _flow_reports(build)]
     clips = verdict.get("clips", [])
-    html = _template().render(
+    return _template().render(
         model=verdict.get("model", build.resolve().name),
         warnings=_warnings(build, verdict),
         cards=[_exactness(verdict), _latency(verdict, latency), *_closure(flows)],
@@ -59,7 +71,6 @@ def render_report(build: Path, evaluated: Path | None = None) -> Path:
         thresholds=_thresholds(verdict),
         metrics={key: value for key, value in (verdict.get("metrics") or {}).items() if _is_number(value)},
     )
-    return write_text(build / "report.html", html)
 
 
 def _warnings(build: Path, verdict: Json) -> list[str]:

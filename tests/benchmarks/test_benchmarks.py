@@ -45,7 +45,7 @@ def test_chain_measures_from_nothing(tmp_path: Path) -> None:
 
 def test_area_needs_a_bitstream(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="run `framegate compile` first"):
-        area.measure(tmp_path)
+        area.measure(tmp_path, lambda _: None)
 
 
 def test_area_is_of_the_bitstream_or_of_synthesis(tmp_path: Path) -> None:
@@ -60,17 +60,20 @@ def test_area_is_of_the_bitstream_or_of_synthesis(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"utilization\.json: not there; run .*--target ulx3s-85f.*--synthesis-only$"
     ):
-        area.measure(tmp_path)
+        area.measure(tmp_path, lambda _: None)
     counted = {"lut": 100, "ff": 100, "bram": 0, "dsp": 6}
     write_json(tmp_path / "flow" / "ulx3s-85f" / "utilization.json", counted)
-    rows = area.measure(tmp_path)
+    rows = area.measure(tmp_path, lambda _: None)
     assert [(row["peer"], row["work"], row["ratio"]) for row in rows] == [
         ("Yosys", "some: lut", 1.2),
         ("Yosys", "some: ff", 0.5),
         ("Yosys", "some: dsp", 1.0),
     ]
     write_json(tmp_path / "flow" / "ulx3s-85f" / "report.json", {**counted, "lut": 240})
-    assert next((row["peer"], row["ratio"]) for row in area.measure(tmp_path)) == ("nextpnr", 0.5)
+    assert next((row["peer"], row["ratio"]) for row in area.measure(tmp_path, lambda _: None)) == (
+        "nextpnr",
+        0.5,
+    )
 
 
 def test_figures_are_kept_with_machine_and_date(tmp_path: Path) -> None:

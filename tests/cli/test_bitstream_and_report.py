@@ -38,6 +38,7 @@ def test_bitstream_then_report(build: Path) -> None:
     done = CliRunner().invoke(app, ["bitstream", str(build), "--json"], catch_exceptions=False)
     flow = json.loads(done.stdout)
     assert {"path", "target", "fmax_mhz", "lut", "ff", "bram", "dsp"} <= flow.keys()
+    assert flow["edits"] == ["nothing tells what `framegate compile` wrote here"]
     assert flow["clock_mhz"] == 60, "the clock that the design was compiled for"
     assert Path(flow["path"]).is_file()
 
@@ -56,7 +57,8 @@ def test_synthesis_only_counts(build: Path) -> None:
     arguments = ["bitstream", str(build), "--target", "kv260", "--synthesis-only"]
     done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
     counted = json.loads(done.stdout)
-    assert {"target", "lut", "ff", "bram", "dsp", "uram", "available", "seconds"} == counted.keys()
+    assert {"target", "lut", "ff", "bram", "dsp", "uram", "available", "seconds", "edits"} == counted.keys()
+    assert counted["edits"] == ["nothing tells what `framegate compile` wrote here"]
     assert (counted["target"], counted["dsp"], counted["bram"]) == ("kv260", 2, 0), "all weights are equal"
 
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)

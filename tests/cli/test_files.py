@@ -59,13 +59,35 @@ def test_a_folder_replaces_anything_of_its_name(
     if not exchanges:
         monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     target = tmp_path / "out.d"
-    target.symlink_to("nowhere")
     for folder in (True, False, True, True):
         with whole(target) as draft:
             (draft / "in").mkdir(parents=True) if folder else draft.touch()
         assert target.is_dir() == folder
-        assert not target.is_symlink()
         assert [path.name for path in tmp_path.iterdir()] == ["out.d"]
+
+
+@pytest.mark.parametrize("before", ["folder", "file", "nothing"])
+@pytest.mark.parametrize("writes", ["folder", "file"])
+def test_a_link_is_written_through(tmp_path: Path, before: str, writes: str) -> None:
+    behind, link = tmp_path / "disk" / "out", tmp_path / "out"
+    behind.parent.mkdir()
+    {"folder": behind.mkdir, "file": behind.touch, "nothing": lambda: None}[before]()
+    link.symlink_to(Path("disk") / "out")
+    with whole(link) as draft:
+        assert draft.parent == behind.parent, "on the same disk as what it replaces"
+        (draft / "in").mkdir(parents=True) if writes == "folder" else draft.write_text("new")
+    assert link.is_symlink()
+    assert [path.name for path in behind.parent.iterdir()] == ["out"]
+    assert (behind / "in").is_dir() if writes == "folder" else behind.read_text() == "new"
+
+
+def test_links_that_lead_in_a_circle_are_left(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    with pytest.raises(OSError, match="symbolic links") as caught, whole(tmp_path / "one"):
+        pytest.fail("there is nothing to write to")
+    assert caught.value.errno == errno.ELOOP
+    assert all((tmp_path / name).is_symlink() for name in ("one", "two"))
 
 
 def test_what_a_killed_process_moved_aside_comes_back(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_bug_keeps_its_traceback(framegate: Callable, monkeypatch: pytest.Monk
     def bug(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("framegate.quant.clips.video.layouts.read_splits", bug)
+    monkeypatch.setattr("framegate.quant.clips.layouts.read_splits", bug)
     with pytest.raises(ZeroDivisionError):
         framegate("data", "check", ".")
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from framegate.errors import FramegateError
 from framegate.hls import kernels
-from framegate.hls.kernels import Fifo, Kernel, Skid, Window
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK, Fifo, Kernel, Skid, Window
 from framegate.rtl_sim.bench import simulator
 from framegate.rtl_sim.bench.simulator import Simulator
 
@@ -58,12 +57,14 @@ REFUSED = {
     "fg_pace": ("INTERVAL=3", "INTERVAL=3 must be at least BEATS=4, that and BITS=8 at least 1"),
     "fg_pool": ("IN_BITS=5", "OUT_BITS=4 must be at least IN_BITS=5"),
     "fg_ram": ("DEPTH=17", "ADDR=4 must be the bits that count DEPTH=17 words"),
+    "fg_ring_counter": ("COUNT=0", "COUNT=0 must be at least 1"),
     "fg_rom": ("BANK=6", "BANK=6 must be WORDS=16 or more, or a power of two that makes up to 8 banks"),
     "fg_serial_link": ("PIXEL_BITS=16", "PIXEL_BITS=16 must be 8 or 24, RESULT_BITS=40 at least 40"),
     "fg_shift": ("ENDLESS=1", "LOOKAHEAD=1 must be at least 0, and 0 if ENDLESS=1"),
     "fg_skid": ("BITS=0", "BITS=0 must be at least 1"),
     "fg_slide": ("BANKS=2", "KERNEL=3 must be more than PAD=1 and no more than BANKS=2"),
     "fg_sliding_mean": ("IN_BITS=9", "OUT_BITS=8 must be at least IN_BITS=9"),
+    "fg_threshold_level": ("LEVEL=4", "LEVEL=4 must be one of OUT_BITS=4, of which there are 8 at most"),
     "fg_threshold": ("OUT_BITS=9", "OUT_BITS=9 must be 1 to 8, SLOW=0 a bit for each"),
     "fg_uart_rx": ("BAUD_KHZ=20000", "CLOCK_KHZ=50000 must be at least four times BAUD_KHZ=20000"),
     "fg_uart_tx": ("BAUD_KHZ=20000", "CLOCK_KHZ=50000 must be at least four times BAUD_KHZ=20000"),

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.hls.emission.emit import file_name, image, image_parameters, load_pins
-from framegate.hls.kernels import Kernel, each_beat
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import Kernel, each_beat, hardware
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source
 from framegate.rtl_sim.compare import compare_words

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from framegate.errors import UsageError
-from framegate.hls.kernels import MatVec, Window
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import MatVec, Window, hardware
 from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels.bench import CLIPS, check_kernel, each, random_clips, stream

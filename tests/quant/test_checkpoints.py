@@ -42,7 +42,7 @@ def test_a_checkpoint_that_has_changed_since_is_never_another_network(
 
 
 def test_a_changed_checkpoint_says_so_wherever_it_is_read(tiny: NetworkConfig, tmp_path: Path) -> None:
-    path = save(Network(tiny), tmp_path / "checkpoint.pt")
+    path = save(Network(tiny.as_float()), tmp_path / "checkpoint.pt")
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda part: part.file_size)
@@ -79,7 +79,7 @@ ODD = (
 def test_a_checkpoint_with_something_else_in_a_place_is_refused(
     key: str, tiny: NetworkConfig, tmp_path: Path
 ) -> None:
-    path = save(Network(tiny), tmp_path / "checkpoint.pt")
+    path = save(Network(tiny.as_float()), tmp_path / "checkpoint.pt")
     content = torch.load(path, weights_only=True)
     torch.save({name: value for name, value in content.items() if name != key}, path)
     with pytest.raises(UsageError, match=r"checkpoint\.pt: .*; give a checkpoint\.pt that"):
@@ -118,7 +118,7 @@ def test_an_option_of_another_kind_is_refused_or_taken(option: str, tiny: Networ
 def test_a_checkpoint_makes_no_network_that_its_weights_are_not_of(
     changed: dict, tiny: NetworkConfig, tmp_path: Path
 ) -> None:
-    path = save(Network(tiny), tmp_path / "checkpoint.pt")
+    path = save(Network(tiny.as_float()), tmp_path / "checkpoint.pt")
     content = torch.load(path, weights_only=True)
     options = {key: value for key, value in content["network"].items() if key != "transform"}
     torch.save(content | {"network": options | changed}, path)

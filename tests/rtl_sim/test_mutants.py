@@ -91,6 +91,12 @@ def seen(mutant: Mutant, dataflow: Dataflow, rtl: Path, work: Path, simulator: S
     )
 
 
+def test_every_mutant_finds_its_text(design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path) -> None:
+    for number, mutant in enumerate(MUTANTS):
+        _, rtl = design(mutant.design)
+        mutant.apply(Path(shutil.copytree(rtl, tmp_path / str(number))))
+
+
 @pytest.mark.parametrize("mutant", QUICK, ids=str)
 def test_a_mutant_is_seen(
     mutant: Mutant, design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, icarus: Simulator

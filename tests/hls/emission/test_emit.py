@@ -19,8 +19,7 @@ from framegate.hls.emission.emit import (
     nets,
     render_top,
 )
-from framegate.hls.kernels import MatVec, Memory, Threshold, packed
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import MatVec, Memory, Threshold, hardware, packed
 from framegate.hls.schedule.schedule import Schedule, schedule
 
 from tests.dataflows import folded_residual

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from framegate.hls.emission.emit import file_name, image, image_parameters
 from framegate.hls.flows.flow import DESIGN
-from framegate.hls.kernels import Kernel
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import Kernel, hardware
 
 
 def design_of(kernel: Kernel, rtl: Path) -> None:

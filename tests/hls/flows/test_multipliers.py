@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from framegate.hls import flows
-from framegate.hls.kernels import Kernel
-from framegate.hls.kernels.sources import hardware
+from framegate.hls.kernels import Kernel, hardware
 from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests import lint

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from framegate.errors import UsageError
 from framegate.hls.dataflow.graph import PIXELS, Dataflow
-from framegate.hls.folding import fold as folding
+from framegate.hls.folding import wiring
 from framegate.hls.folding.choices import Fold, Products, choices_of
 from framegate.hls.folding.fit import total, total_cost
 from framegate.hls.folding.fold import cheapest, fold
@@ -229,7 +229,7 @@ def test_a_gather_rests_so_that_frames_wait_before_it(
         return sum(fifo.bits for fifo in times.fifos), times.initiation_interval
 
     rested, interval = fifo_bits()
-    monkeypatch.setattr(folding, "_paused", lambda dataflow: dataflow)
+    monkeypatch.setattr(wiring, "_paused", lambda dataflow: dataflow)
     hurried, same = fifo_bits()
     assert rested < 0.7 * hurried
     assert interval == same

@@ -213,8 +213,8 @@ def test_finns_builder_gets_the_kernel_and_a_wrapper(lowered: Callable, tmp_path
     op = getCustomOp(nodes[0])
     op.set_nodeattr("code_gen_dir_ipgen", str(tmp_path))
     op.code_generation_ipgen(model, "xczu3eg-sbva484-1-e", 5.0)
-    assert [Path(name).is_file() for name in op.get_rtl_file_list(abspath=True)] == [True] * 3
-    assert op.get_rtl_file_list() == ["fg_shift.sv", "fg_ram.sv", f"{nodes[0].name}.v"]
+    assert [Path(name).is_file() for name in op.get_rtl_file_list(abspath=True)] == [True] * 4
+    assert op.get_rtl_file_list() == ["fg_shift.sv", "fg_ram.sv", "fg_stream_check.sv", f"{nodes[0].name}.v"]
     text = (tmp_path / f"{nodes[0].name}.v").read_text()
     for name, value in op.kernel().instance().parameters.items():
         assert f".{name}({value})" in text

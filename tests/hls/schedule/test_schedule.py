@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from framegate.hls.dataflow.graph import PIXELS, Dataflow
 from framegate.hls.folding.fold import fold
-from framegate.hls.kernels import Fifo, MatVec, Pace, Skid
+from framegate.hls.kernels import Bursts, Fifo, MatVec, Pace, Skid, Width, each_beat
 from framegate.hls.schedule.schedule import (
     Schedule,
+    _timing,
     latencies,
     passages_of,
     pixel_times,
     result_times,
     schedule,
 )
+from framegate.hls.stream import Stream
 from framegate.hls.targets import load_target
 
 from tests.dataflows import residual
@@ -122,3 +124,15 @@ def test_the_file_says_the_same(designs: Designs, tmp_path: Path) -> None:
         {"name": fifo.name, "depth": fifo.depth, "bits": fifo.bits} for fifo in times.fifos
     ]
     assert len(plain["kernels"]) == len(times.kernels)
+
+
+def test_a_kernel_that_knows_no_bursts_gets_beats() -> None:
+    """As what is read from a window: a kernel that is added need not know them."""
+    width = Width(
+        name="w",
+        input=Stream(frames=1, height=2, width=3, channels=4, bits=4, signed=False, lanes=2),
+        lanes=4,
+    )
+    bursts = Bursts(np.array([3, 9, 20]), 4)
+    timing, _ = _timing(width, [bursts], free=True)
+    assert np.array_equal(timing.appears, width.timing(each_beat(bursts)).appears)

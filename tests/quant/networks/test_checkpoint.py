@@ -2,6 +2,7 @@
 """One definition for all precisions, exact by construction; checkpoints; what time adds."""
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from framegate.quant.networks.checkpoint import (
     start_from,
     to_input,
 )
+
+from tests.quant.families import OPTIONS, small
 
 Settled = Callable[[NetworkConfig], Network]
 
@@ -174,10 +177,46 @@ def test_checkpoints_of_others_and_damaged_ones_are_refused(tiny: NetworkConfig,
     torch.save({"state_dict": {}}, path)
     with pytest.raises(UsageError, match="a checkpoint of another program or version"):
         load(path)
-    save(Network(tiny), path)
+    save(Network(tiny.as_float()), path)
     content = torch.load(path, weights_only=True)
     torch.save(content | {"state": {"stem.weight": torch.zeros(2)}}, path)
     with pytest.raises(UsageError, match="its weights do not fit its network"):
+        load(path)
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+@pytest.mark.parametrize("scales", ["max", "learned"])
+def test_a_network_that_saw_no_clip_is_not_saved_and_one_that_did_comes_back(
+    name: str, scales: str, tmp_path: Path
+) -> None:
+    network, path = Network(small(name, weight_scales=scales)), tmp_path / "checkpoint.pt"
+    with pytest.raises(
+        UsageError, match=r"checkpoint\.pt: [\w.]+ has no scale yet, .*; let clips pass in training"
+    ):
+        save(network, path)
+    assert not path.exists()
+    config = network.config
+    network.train()(torch.rand(2 * config.frames, 3, config.size, config.size))
+    state = load(save(network, path)).state_dict()
+    assert state.keys() == network.state_dict().keys()
+    assert all(torch.equal(state[key], value) for key, value in network.state_dict().items())
+
+
+def test_a_weight_that_is_missing_or_of_nothing_is_named(
+    tiny: NetworkConfig, settled: Settled, tmp_path: Path
+) -> None:
+    path = save(settled(tiny), tmp_path / "checkpoint.pt")
+    content = torch.load(path, weights_only=True)
+    state = content["state"]
+    for name in state:
+        if name.startswith(("stem", "head")) and not name.endswith("num_batches_tracked"):
+            torch.save(content | {"state": {key: value for key, value in state.items() if key != name}}, path)
+            with pytest.raises(
+                UsageError, match=rf"its weights do not fit its network \({re.escape(name)} is missing\)"
+            ):
+                load(path)
+    torch.save(content | {"state": {**state, "stem.more": torch.zeros(1)}}, path)
+    with pytest.raises(UsageError, match=r"\(stem\.more is not of it\)"):
         load(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import FramegateError, UsageError
-from framegate.hls.kernels.sources import STREAM_CHECK
+from framegate.hls.kernels import STREAM_CHECK
 from framegate.hls.tools import find
 from framegate.rtl_sim.bench.simulator import SIMULATORS, Bench, Simulator, Sink, Source, Tap
 
