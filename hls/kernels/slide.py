@@ -98,9 +98,22 @@ class Slide(Stage):
         return blocks.swapaxes(5, 6).reshape(*taken.shape[:4], -1)
 
     def timing(self, *arrivals: Beats) -> Timing:
-        """The least times that satisfy: in order; read what is written; write what is free.
+        """Exact: the hardware does each thing in the first cycle in which these three rules allow it.
 
-        The first two are sequences; where the third is hurt, what it delays is computed again.
+        1. A beat is taken when it is offered, at most one a cycle, in order:
+           taken[w] = max(offered[w], taken[w-1] + 1).
+        2. A beat is read the cycle after the last beat that it needs (`_needs`: the one under the last tap that is not
+           padding) was taken, at most one a cycle, in order: read[r] = max(taken[needs[r]] + 1, read[r-1] + 1).
+        3. There are places for banks * inner beats. Once read r is done, frees[r] beats in all may have been taken
+           (`_frees`), so beat w, the first being beat 0, also waits for the first read r with frees[r] > w:
+           taken[w] >= read[r] + 1. The first banks * inner beats wait for none.
+
+        Rule 2 needs `taken`, and rule 3 needs `read`: the times are computed without rule 3, then again with what it
+        delays until nothing changes. This ends. A read that frees the place of beat w needs no beat behind
+        w - ahead, where ahead = (banks - kernel + 1) * inner: the place is that of a step banks steps before w's, under
+        the kernel's first tap, and the last tap lies kernel - 1 steps behind that. So each round makes at least `ahead`
+        more beats final than the one before, and all of n are after ceil(n / ahead) rounds; one more sees it. As each
+        beat's time follows from times of earlier beats only, there is but one solution.
         """
         offered = each_beat(arrivals[0])
         passes = len(offered) // (self.length * self.inner)
@@ -108,13 +121,15 @@ class Slide(Stage):
         # The read that must be over before each beat is written; of the first there is none.
         before = np.searchsorted(frees, np.arange(1, len(offered) + 1))
         taken = serial(offered)
-        while True:
+        ahead = (self.banks - self.kernel + 1) * self.inner
+        for _ in range(-(-len(offered) // ahead) + 1):
             read = serial(taken[needs] + 1)
             free = np.concatenate([read[:1], read + 1])[before]
             again = serial(np.where(before > 0, np.maximum(offered, free), offered))
             if np.array_equal(again, taken):
                 return Timing((taken,), read + self.LATENCY)
             taken = again
+        raise AssertionError(f"{self.name}: a place is free later than its bound says")
 
     def _needs(self, passes: int) -> np.ndarray:
         """Per beat read the last beat written that it needs."""
@@ -126,7 +141,11 @@ class Slide(Stage):
         return np.concatenate([needs[:, :, None], again], axis=2).reshape(-1)
 
     def _frees(self, passes: int) -> np.ndarray:
-        """How many beats may be written by then: from the start, and after each beat read."""
+        """How many beats may be taken by then: from the start, and after each beat read.
+
+        All places, and one more for each beat that no read to come needs: those before the step under the first tap,
+        and when it is read for the last time its own beats, one by one as they are read.
+        """
         first = np.maximum(np.arange(self.steps) * self.stride - self.padding[0], 0)
         then = np.append(first[1:], self.length)
         grows = (then > first)[None, :, None]

@@ -86,6 +86,29 @@ class Window(Buffer):
         return picked.reshape(*picked.shape[:4], -1)
 
     def timing(self, *arrivals: np.ndarray) -> Timing:
+        """Exact: the hardware does each thing in the first cycle in which these rules allow it.
+
+        When a beat is there. An output pixel begins when all input pixels under its window are. They come in raster
+        order, so it is enough that the last of them is: the one in row min(top + kernel_h, height) - 1 (`_lines`) and
+        column min(left + kernel_w, width) - 1 (`_last_column`), whose last beat was taken at cycle `written`. A word is
+        read the cycle after its write or later. From then on nothing is missing, so the `burst` beats of the output
+        pixel are read in as many cycles without a pause, one output pixel after the other:
+
+            start[i] = max(written[i] + 1, start[i-1] + burst)
+
+        Its first beat is offered LATENCY cycles after its read.
+
+        When a place is free. The buffer has places for `rows` rows, and row n takes that of row n - rows. A row goes
+        when an output line is done after which no line needs it: the next line's window begins below it, or the frame
+        is over (`_lines`). That is the case from the cycle after the line's last read on, start of its last pixel +
+        burst, which is release[n] of the row n that takes the place. Beats are taken in order, one a cycle:
+
+            taken[w] = max(offered[w], release[row of w], taken[w-1] + 1)
+
+        The two rules need each other's times, but never later ones: the line that frees the place of row n needs rows
+        before n only, as its window has kernel_h < rows rows. So lines are done in order, each after the rows that it
+        needs, and nothing is computed twice.
+        """
         height, row_beats = self.input.height, self.input.width * self.input.beats_per_pixel
         offered = arrivals[0].reshape(-1, row_beats)
         taken = np.empty_like(offered)
@@ -93,13 +116,13 @@ class Window(Buffer):
         starts = np.empty(
             (len(offered) // height * self._out_shape()[0], self._out_shape()[1]), dtype=np.int64
         )
-        row, free = 0, np.int64(_NEVER_WAITS)
+        row, free = 0, np.int64(_NEVER_WAITS)  # the next row to take; the cycle from which the reader is
         for line, (needs, drops_to) in enumerate(self._lines(len(offered))):
             while row <= needs:
                 row = self._take_row(row, offered, taken, release)
             written = taken[needs].reshape(-1, self.input.beats_per_pixel)[self._last_column(), -1]
             starts[line] = serial(np.maximum(written + 1, free), gap=self.burst)
-            free = starts[line, -1] + self.burst
+            free = starts[line, -1] + self.burst  # also when the rows go that no line to come needs
             dropped = release[: drops_to + self.rows]
             dropped[self.rows :][dropped[self.rows :] == _NEVER_WAITS] = free
         while row < len(offered):

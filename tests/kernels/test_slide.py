@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from framegate.errors import UsageError
-from framegate.hls.kernels import Depthwise, Kernel, Slide, Window
+from framegate.hls.kernels import Depthwise, Kernel, Slide, Window, each_beat
 from framegate.hls.stream import Stream
 from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import FIXED_SEED
 from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.stepping import Read, stepped
 
 
 def slide(taken: Stream | None = None, **changes: Any) -> Slide:
@@ -98,6 +100,29 @@ def test_any_slide(kernel: Slide) -> None:
         pytest.skip("iverilog is not installed")
     with tempfile.TemporaryDirectory() as work:
         check_kernel(kernel, Path(work), simulator="icarus")
+
+
+def reads_of(kernel: Slide, passes: int) -> list[Read]:
+    """Per beat sent what it needs, from the steps under its taps that are not padding."""
+    found = []
+    for passed, step, _, beat in np.ndindex(passes, kernel.steps, kernel.repeat, kernel.inner):
+        first = step * kernel.stride - kernel.padding[0]
+        taps = [tap for tap in range(first, first + kernel.kernel) if 0 <= tap < kernel.length]
+        beats = [(passed * kernel.length + tap) * kernel.inner + beat for tap in taps]
+        found.append(Read(max(beats), min(beats)))
+    return found
+
+
+@settings(FIXED_SEED, max_examples=60)
+@given(kernel=slides(), seed=st.integers(0, 1000), slack=st.integers(0, 3))
+def test_times_are_those_of_a_buffer_cycle_by_cycle(kernel: Slide, seed: int, slack: int) -> None:
+    """Exact, and found in as many rounds as `timing` says at most."""
+    offers = np.cumsum(np.random.default_rng(seed).integers(0, slack + 1, 2 * kernel.input.beats))
+    passes = len(offers) // (kernel.length * kernel.inner)
+    written, read = stepped(offers.tolist(), kernel.banks * kernel.inner, reads_of(kernel, passes))
+    timing = kernel.timing(offers)
+    assert each_beat(timing.taken[0]).tolist() == written
+    assert (each_beat(timing.appears) - kernel.LATENCY).tolist() == read
 
 
 def run(kernels: list[Kernel], values: np.ndarray) -> np.ndarray:

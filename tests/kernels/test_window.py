@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from framegate.errors import UsageError
-from framegate.hls.kernels import Window
+from framegate.hls.kernels import Window, each_beat
 from framegate.hls.stream import Stream
 from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import FIXED_SEED
 from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.stepping import Read, stepped
 
 
 def window(taken: Stream | None = None, **changes: Any) -> Window:
@@ -125,6 +127,35 @@ def test_any_window(kernel: Window) -> None:
         pytest.skip("iverilog is not installed")
     with tempfile.TemporaryDirectory() as work:
         check_kernel(kernel, Path(work), simulator="icarus")
+
+
+def reads_of(kernel: Window, frames: int) -> list[Read]:
+    """Per beat sent what it needs: all pixels under its window, and until its line is done whole rows."""
+    found, taken, sent = [], kernel.input, kernel.outputs[0]
+    for frame, line, column in np.ndindex(frames, sent.height, sent.width):
+        top, left = (
+            place * stride - pad
+            for place, stride, pad in zip((line, column), kernel.stride, kernel.padding[:2], strict=True)
+        )
+        rows = [row for row in range(top, top + kernel.kernel[0]) if 0 <= row < taken.height]
+        columns = [at for at in range(left, left + kernel.kernel[1]) if 0 <= at < taken.width]
+        last = (frame * taken.height + max(rows)) * taken.width + max(columns)
+        first = (frame * taken.height + min(rows)) * taken.width
+        beats = taken.beats_per_pixel
+        found += [Read((last + 1) * beats - 1, first * beats)] * kernel.burst
+    return found
+
+
+@settings(FIXED_SEED, max_examples=60)
+@given(kernel=windows(), seed=st.integers(0, 1000), slack=st.integers(0, 3))
+def test_times_are_those_of_a_buffer_cycle_by_cycle(kernel: Window, seed: int, slack: int) -> None:
+    offers = np.cumsum(np.random.default_rng(seed).integers(0, slack + 1, 2 * kernel.input.beats))
+    frames = len(offers) // kernel.input.beats_per_frame
+    places = kernel.rows * kernel.input.width * kernel.input.beats_per_pixel
+    written, read = stepped(offers.tolist(), places, reads_of(kernel, frames))
+    timing = kernel.timing(offers)
+    assert each_beat(timing.taken[0]).tolist() == written
+    assert (each_beat(timing.appears) - kernel.LATENCY).tolist() == read
 
 
 def test_padding_as_wide_as_the_kernel_is_refused() -> None:
