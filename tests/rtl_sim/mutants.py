@@ -62,7 +62,15 @@ IGNORES_READY = [
     ),
     Mutant("ignores ready", B, "depthwise.sv", _MOVE, "assign move = 1'b1;"),
     Mutant("ignores ready", A, "fifo.sv", _MOVE, "assign move = 1'b1;"),
-    *(Mutant("ignores ready", A, f"{k}.sv", _ROOM, "assign room = 1'b1;") for k in ("shift", "add")),
+    Mutant(
+        "ignores ready",
+        A,
+        "shift.sv",
+        _ROOM,
+        "assign room = 1'b1;",
+        equal="the branch beside it fills first and stops the fork: with probes no beat behind the shift ever waits",
+    ),
+    Mutant("ignores ready", A, "add.sv", _ROOM, "assign room = 1'b1;"),
     *(
         Mutant("ignores ready", B, f"{k}.sv", _ROOM, "assign room = 1'b1;")
         for k in ("frame_gather", "concat")
