@@ -45,8 +45,11 @@ def simulate_build(
     with locked(build, say):
         edited = told_edits(build, say)
         models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
-        used = {"icarus" if one == "icarus" else "verilator" for one in (simulator, quick_or(simulator))}
-        tools = [str(tool) for one in sorted(used) for tool in simulator_tools(one)]
+        tools = [
+            str(tool)
+            for one in (simulator, quick_or(simulator))
+            for tool in simulator_tools("icarus" if one == "icarus" else "verilator")
+        ]
         options = [
             str((hardware_clips, noise, simulator, probe, seed)),
             *(f"{clip.path} {clip.label}" for clip in clips),

@@ -17,8 +17,8 @@ from framegate.rtl_sim.compare import Difference, differences, differences_of_a_
 _PATTERN = 256  # cycles of a sink's pattern
 _LOADED = 4  # cycles from the last word that fills a memory to the first pixel
 _ROOM = 12  # clips that a design holds at most when it is full, beyond those in it at full rate
-_RING = 2  # clips that come again and again, beyond one for each step of a score
-_SPARE = 10_000  # cycles beyond the expected end before a run counts as stuck
+_RING = 4  # clips that come again and again, beyond one for each step of a score
+_SPARE = 1_000  # cycles beyond the expected end before a run counts as stuck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from framegate.rtl_sim.compare import differences, total
 from framegate.rtl_sim.stalls import Stalled, Stalls
 
 _LOADED = 4  # cycles from the last word that fills a memory to the first pixel
-_SPARE = 10_000  # cycles beyond the predicted end before a run counts as stuck
+_SPARE = 1_000  # cycles beyond the predicted end and one more clip before a run counts as stuck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def verify(
     end = int(passages[dataflow.result].taken[-1])
     # What no result needs, as frames that a stride leaves out, passes after the last one.
     linger = max(int(passage.taken[-1]) for passage in passages.values()) - end + 64
-    recorded = bench.run(limit=end + int(offers[-1]) + _SPARE, linger=linger)
+    recorded = bench.run(limit=end + int(offers[-1]) + latency + _SPARE, linger=linger)
     seconds = time.perf_counter() - started
     verdict = _verdict(dataflow, pixels, passages, recorded, simulator, seconds)
     return replace(verdict, stalled=stalls.run(bench, linger, recorded)) if stalls else verdict

@@ -16,6 +16,7 @@ PACKAGES = {
 FOLDERS = sorted(folder.name for folder in PACKAGES.values())
 MOST_LINES_OF_A_FUNCTION = 60  # with its signature and docstring
 MOST_LINES_OF_A_FILE = 400
+LEAST_TESTS = 0.8  # lines of tests to a line of source
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -36,6 +37,16 @@ def test_no_file_is_longer_than_can_be_read_at_once(folder: str) -> None:
         for file in (ROOT / folder).rglob("*.py")
     }
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FILE} == {}
+
+
+def test_there_are_four_lines_of_tests_to_five_of_source() -> None:
+    """Written with what they test, so that what is new does not stay untried; no line is worth writing for this."""
+    source, tests = (sum(map(_lines, folders)) for folders in (FOLDERS, ["tests"]))
+    assert tests >= LEAST_TESTS * source, f"{tests} lines of tests, {source} of source: {tests / source:.2f}"
+
+
+def _lines(folder: str) -> int:
+    return sum(len(file.read_text().splitlines()) for file in (ROOT / folder).rglob("*.py"))
 
 
 def test_imports_form_no_circle() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from framegate.errors import UsageError
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
 _FOLDER = Path(__file__).parent
 
@@ -47,7 +47,17 @@ def target_names() -> list[str]:
 
 
 def load_target(name: str) -> Target:
-    """Load the target `name`. Raises UsageError listing the known ones when there is none of that name."""
+    """Load the target `name`. Raises UsageError: listing the known ones when there is none of that name; naming the
+    file and its first wrong entry when that is no target.
+    """
     if name not in target_names():
         raise UsageError(f"target {name!r}: unknown; choose one of {', '.join(target_names())}")
-    return Target(name=name, **tomllib.loads((_FOLDER / f"{name}.toml").read_text()))
+    file = _FOLDER / f"{name}.toml"
+    try:
+        return Target.model_validate({**tomllib.loads(file.read_text()), "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{file}: {place}: {first['msg']}; correct it as in the other targets") from None
+    except ValueError as error:  # of tomllib, or no text
+        raise UsageError(f"{file}: not TOML ({error}); correct it") from None

@@ -39,11 +39,14 @@ def build(compiled: Path, tmp_path: Path) -> Path:
 def damage(build: Path) -> None:
     """An image under another name, an edited module, a missing and an additional file."""
     rtl = build / "rtl"
-    (rtl / "stem_weights0.hex").rename(rtl / "renamed.hex")
-    (rtl / "window.sv").write_text((rtl / "window.sv").read_text() + "\n// mutant\n")
+    (rtl / "framegate_stem_weights0.hex").rename(rtl / "renamed.hex")
+    (rtl / "fg_window.sv").write_text((rtl / "fg_window.sv").read_text() + "\n// mutant\n")
 
 
-TOLD = "rtl/renamed.hex extra, rtl/stem_weights0.hex missing, rtl/window.sv changed; run `framegate compile` again"
+TOLD = (
+    "rtl/fg_window.sv changed, rtl/framegate_stem_weights0.hex missing, rtl/renamed.hex extra; "
+    "run `framegate compile` again"
+)
 
 
 def test_simulate_runs_it_and_marks_it(framegate: Callable, build: Path, quick: Simulator) -> None:
@@ -59,7 +62,9 @@ def test_simulate_runs_it_and_marks_it(framegate: Callable, build: Path, quick: 
     assert json.loads((build / "verdict.json").read_text())["edits"] == edits(build)
     page = framegate("report", build)
     assert WARNING in page.err
-    assert (build / "report.html").read_text().count("rtl/window.sv changed") == 2, "now, and when simulated"
+    assert (build / "report.html").read_text().count("rtl/fg_window.sv changed") == 2, (
+        "now, and when simulated"
+    )
 
 
 def test_the_other_commands_tell_it(

@@ -80,3 +80,26 @@ def test_clips_for_small_pictures_are_refused(tmp_path: Path, framegate: Callabl
     result = framegate("simulate", tmp_path / "build", "--clips", tmp_path)
     assert result.code == 2
     assert "no square frames of red, green and blue of 8x8 pixels or more, so no video" in result.err
+
+
+@pytest.mark.parametrize("network", [features, pictures])
+def test_branches_that_lead_nowhere_make_no_hardware(
+    network: Callable[[int], ModelProto], tmp_path: Path, framegate: Callable[..., Result]
+) -> None:
+    """Behind every tensor one, of a layer that could be built and one that could not."""
+    plain, branched = network(7), network(7)
+    for number, node in enumerate(list(branched.graph.node), start=1):
+        dead = [
+            helper.make_node("Relu", [node.output[0]], [f"dead{number}"]),
+            helper.make_node("Erf", [f"dead{number}"], [f"deader{number}"]),
+        ]
+        branched.graph.node.extend(dead)
+    designs = []
+    for name, model in (("plain", plain), ("branched", branched)):
+        onnx.save(model, tmp_path / f"{name}.onnx")
+        build = tmp_path / name
+        result = framegate("compile", tmp_path / f"{name}.onnx", "--build", build, "--target", "kv260")
+        assert result.code == 0, result.err
+        rtl = {file.name: file.read_bytes() for file in (build / "rtl").iterdir() if file.suffix == ".hex"}
+        designs.append(((build / "dataflow.json").read_text(), (build / "latency.json").read_text(), rtl))
+    assert designs[0] == designs[1]

@@ -46,6 +46,7 @@ def gathered() -> Dataflow:
 
 TARGET = load_target("ulx3s-85f")
 SEED = 1
+CLIPS = 3
 DESIGNS: dict[str, Callable[[], Dataflow]] = {
     "residual": lambda: fold(residual(frames=2, size=4), TARGET, 50, 500_000),
     "two-rates": lambda: fold(gathered(), TARGET, 50, 500_000),
@@ -71,7 +72,12 @@ def seen(mutant: Mutant, dataflow: Dataflow, rtl: Path, work: Path, simulator: S
         return f"images: {first}"
     try:
         verdict = verify(
-            dataflow, work / "rtl", random_pixels(dataflow, 3), work / "sim", simulator=simulator, seed=SEED
+            dataflow,
+            work / "rtl",
+            random_pixels(dataflow, CLIPS),
+            work / "sim",
+            simulator=simulator,
+            seed=SEED,
         )
     except FramegateError as stopped:
         return f"stopped: {stopped}"

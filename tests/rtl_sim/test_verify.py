@@ -142,8 +142,10 @@ def test_stalls_and_a_cut_clip_change_no_value(
 def test_a_stream_that_is_cut_begins_anew(tmp_path: Path, icarus: Simulator) -> None:
     made = design(fold(endless(residual(online=True)), load_target("ulx3s-85f"), 50, 50_000), tmp_path)
     frames = random_pixels(made.dataflow, 4)
-    verdict = verify(made.dataflow, made.rtl, frames, tmp_path / "sim", simulator=icarus, seed=3)
-    assert verdict.bit_exact, verdict.stalled
+    simulators: tuple[Simulator, ...] = (icarus, "fast")
+    for simulator in simulators:
+        verdict = verify(made.dataflow, made.rtl, frames, tmp_path / simulator, simulator=simulator, seed=3)
+        assert verdict.bit_exact, verdict.stalled
     unconnected = made.copy(tmp_path / "unconnected")
     top = unconnected / "framegate.sv"
     top.write_text(top.read_text().replace("rst || clear;", "rst;"))

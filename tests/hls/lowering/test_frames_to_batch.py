@@ -266,7 +266,7 @@ def float_weights(draft: Clips) -> str:
     [
         (
             transposed,
-            "unsupported layer: Transpose 'n6' on (1, C, T, H, W); supported there are Add, AveragePool",
+            "unsupported layer: Transpose 'n6' on (1, C, T, H, W); supported there are Abs, Add, Atan, AveragePool",
         ),
         (grouped, "Conv 'n7': group=2 of 4 channels to 4 cannot be built yet; use group=1, or a depthwise"),
         (
