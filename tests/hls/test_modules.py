@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,15 @@ def test_a_file_holds_the_module_of_its_name_behind_a_prefix(source: Path) -> No
     family = re.fullmatch(r"(fg_multiplier)_\w+", source.stem)  # takes the place of the portable one
     assert re.findall(r"(?m)^module (\w+)", source.read_text()) == [family[1] if family else source.stem]
     assert source.stem.startswith("fg_")
+
+
+def test_a_package_holds_every_module() -> None:
+    """Also an install that is no link to the sources."""
+    settings = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["*"]
+    for source in MODULES:
+        package = next(folder for folder in source.parents if (folder / "__init__.py").exists())
+        assert any(source in package.glob(pattern) for pattern in patterns), source
 
 
 def test_verilator_has_nothing_to_say(tmp_path: Path) -> None:
