@@ -32,7 +32,10 @@ def test_from_file_to_hardware(
     rate = 15_000 if name.startswith("conv3d") else 2000  # frames; fewer cycles are simulated sooner
     options = ["--build", build, "--pixel-scale", "1/255", "--rate", rate, *stream]
     assert framegate("compile", file, *options).code == 0
-    large = name in ("cnv_2w2a", "mobilenet_4b")  # whose cycles take longer in Icarus than Verilator to compile
+    large = name in (
+        "cnv_2w2a",
+        "mobilenet_4b",
+    )  # whose cycles take longer in Icarus than Verilator to compile
     judged = framegate("simulate", build, "--simulator", "fast" if large else quick, "--probe", "--json").json
     assert judged["bit_exact"]
     assert judged["error"] is None
