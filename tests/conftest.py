@@ -9,6 +9,7 @@ import pytest
 from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import HealthCheck, settings
 
+collect_ignore = ["kernels/example"]  # a kernel that is no part of this package: see test_three_files.py
 # Properties of RTL are tried on the same examples in every run. Slow tests try them on new ones as well: those of the
 # seed that pytest prints first, to be given again by --hypothesis-seed.
 FIXED_SEED = settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

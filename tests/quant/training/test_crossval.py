@@ -11,7 +11,7 @@ from pathlib import Path
 COMMAND = """
 import os, sys, time
 from pathlib import Path
-from framegate.quant.crossval import workers
+from framegate.quant.training.crossval import workers
 
 def fold(file):
     Path(file).write_text(str(os.getpid()))
