@@ -187,9 +187,7 @@ def test_products_of_one_multiplier_do_not_touch(
 
 @pytest.mark.parametrize("columns", [16, 32, 33])
 @pytest.mark.parametrize("factor_bits", [18, 27])
-def test_sums_side_by_side_do_not_touch(
-    columns: int, factor_bits: int, tmp_path: Path, icarus: Simulator
-) -> None:
+def test_sums_side_by_side_do_not_touch(columns: int, factor_bits: int, tmp_path: Path) -> None:
     """Rows of the largest and the smallest weights in any order, and activations all at one end, or none."""
     weights = np.array(list(product([-8, 7], repeat=6))).reshape(-1, 1).repeat(columns, axis=1)
     taken = stream(height=1, width=3, channels=columns, lanes=columns, repeat=len(weights) // 6, bits=4)
@@ -197,7 +195,7 @@ def test_sums_side_by_side_do_not_touch(
     values = np.zeros((CLIPS, *taken.shape), dtype=np.int32)
     values[..., 1, :] = taken.high
     values[..., 2, :] = taken.high - 1
-    check_kernel(kernel, tmp_path, simulator=icarus, values=[values])
+    check_kernel(kernel, tmp_path, simulator="fast", values=[values])
 
 
 def test_pairs_of_rows_take_one_multiplier() -> None:
