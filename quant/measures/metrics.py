@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How good a network is on clips: its classes, its alarm, and how sure that is.
 
-Every figure of the alarm is of its score, a logit (see `framegate.quant.measures.alarm_threshold`). Confidence intervals come from
+Every figure of the alarm is of its score, a logit (see `alarm_threshold`). Confidence intervals come from
 drawing sources, not clips. A figure that the clips cannot give (AUC with one side only) is None.
 """
 
