@@ -29,6 +29,12 @@ def small(target: Path, **options: object) -> Path:
 
 
 @pytest.fixture
+def quick() -> Simulator:
+    """In place of the one for all tests: these networks have too many cycles for Icarus."""
+    return "fast"
+
+
+@pytest.fixture
 def build(framegate: Callable, tmp_path: Path) -> Path:
     """A small network, compiled."""
     checkpoint = small(tmp_path / "checkpoint.pt")

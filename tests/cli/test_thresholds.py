@@ -24,6 +24,12 @@ def decide(build: Path) -> Decide:
     return kernel
 
 
+@pytest.fixture
+def quick() -> Simulator:
+    """In place of the one for all tests: these networks have too many cycles for Icarus."""
+    return "fast"
+
+
 def test_a_chosen_threshold_is_compiled_and_decides_in_hardware(
     framegate: Callable, tmp_path: Path, quick: Simulator
 ) -> None:
