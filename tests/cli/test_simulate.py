@@ -141,9 +141,9 @@ def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(
 
 
 def test_ignored_stalls_and_a_changed_image_turn_the_verdict_red(
-    framegate: Callable, build: Path, quick: Simulator
+    framegate: Callable, build: Path, icarus: Simulator
 ) -> None:
-    options = ("--limit", 1, "--simulator", quick, "--seed", 4)
+    options = ("--limit", 1, "--simulator", icarus, "--seed", 4)
     image = build / "rtl" / "framegate_stem_act_level0.hex"
     text = image.read_text()
     image.write_text(text + "0\n")
