@@ -140,6 +140,7 @@ def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(
     )
 
 
+@pytest.mark.slow  # its small versions: test_images.py, and the quick mutants of test_mutants.py
 def test_ignored_stalls_and_a_changed_image_turn_the_verdict_red(
     framegate: Callable, build: Path, icarus: Simulator
 ) -> None:
