@@ -15,7 +15,7 @@ from framegate.rtl_sim.bench.simulator import Bench, Cut, LongStalls, Recording
 from framegate.rtl_sim.compare import Difference, differences, differences_of_a_part, total
 
 _PATTERN = 256  # cycles of a sink's pattern
-_LOADED = 4  # cycles from the last word that fills a memory to the first pixel
+LOADED = 4  # cycles from the last word that fills a memory to the first pixel
 _ROOM = 12  # clips that a design holds at most when it is full, beyond those in it at full rate
 _RING = 4  # clips that come again and again, beyond one for each step of a score
 _SPARE = 1_000  # cycles beyond the expected end before a run counts as stuck
@@ -120,7 +120,7 @@ class Stalls:
 
     @property
     def _start(self) -> int:
-        return int(self.load_offers[-1]) + 1 + _LOADED if self.load else 0
+        return int(self.load_offers[-1]) + 1 + LOADED if self.load else 0
 
     @cached_property
     def load_offers(self) -> np.ndarray:

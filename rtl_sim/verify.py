@@ -14,9 +14,8 @@ from framegate.hls.schedule.schedule import Passage, latencies, passages_of
 from framegate.hls.stream import from_beats, to_beats
 from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
 from framegate.rtl_sim.compare import differences, total
-from framegate.rtl_sim.stalls import Stalled, Stalls
+from framegate.rtl_sim.stalls import LOADED, Stalled, Stalls
 
-_LOADED = 4  # cycles from the last word that fills a memory to the first pixel
 _SPARE = 1_000  # cycles beyond the predicted end and one more clip before a run counts as stuck
 
 
@@ -87,7 +86,7 @@ def verify(
     if offers is None:
         offers = np.zeros(len(pixels) * dataflow.pixels.beats, dtype=np.int64)
     if load:  # no pixel passes before that has
-        offers = offers + len(load) + _LOADED
+        offers = offers + len(load) + LOADED
     passages = passages_of(dataflow, len(pixels), offers)
     latency = int(latencies(passages, dataflow)[0])
     stalls = None

@@ -56,7 +56,7 @@ def compile_model(
         steps = Steps(build, say)
         take_model(model, build, steps, pixel_scale)
         limits = take_thresholds(model, build, threshold)
-        steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
+        _lower(build, steps)
         steps.run(
             "compile",
             [
@@ -84,6 +84,11 @@ def compile_model(
             COMPILE,
         )
         return read_report(build)
+
+
+def _lower(build: Path, steps: Steps) -> None:
+    """From the network in `build` to its hardware graph."""
+    steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
 
 
 def takes_videos(build: Path) -> bool:
@@ -133,7 +138,7 @@ def explore_model(
     with locked(build, say):
         steps = Steps(build, say)
         take_model(model, build, steps, None)
-        steps.run("lower", [build / QONNX], [build / HARDWARE], lambda: lower(build / QONNX, build), COMPILE)
+        _lower(build, steps)
         say("folding …")
         dataflow = without_dead_channels(read_dataflow(build / HARDWARE))
     found = front(dataflow, board, board.clock_mhz if clock_mhz is None else clock_mhz, points)

@@ -137,7 +137,7 @@ def test_pixels_wait_for_the_weights(
     loadable: tuple[Dataflow, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataflow, rtl = loadable
-    monkeypatch.setattr("framegate.rtl_sim.verify._LOADED", -len(load_beats(dataflow)))  # offered at once
+    monkeypatch.setattr("framegate.rtl_sim.verify.LOADED", -len(load_beats(dataflow)))  # offered at once
     verdict = verify(dataflow, rtl, random_pixels(dataflow, 1), tmp_path / "sim")
     assert verdict.bit_exact
     assert verdict.cycles > verdict.predicted + len(load_beats(dataflow))
