@@ -99,9 +99,9 @@ def verify(
         taps=tuple(Tap(name=net.name, bits=net.bits) for net in nets(dataflow)[:-1]) if probe else (),
         inputs=(replace(bench.inputs[0], room=len(stalls.words) if stalls else 0), *bench.inputs[1:]),
     )
-    bench.build()
-    started = time.perf_counter()
     end = int(passages[dataflow.result].taken[-1])
+    bench.build(end + (stalls.limit if stalls else 0))
+    started = time.perf_counter()
     # What no result needs, as frames that a stride leaves out, passes after the last one.
     linger = max(int(passage.taken[-1]) for passage in passages.values()) - end + 64
     recorded = bench.run(limit=end + int(offers[-1]) + latency + _SPARE, linger=linger)

@@ -55,3 +55,9 @@ def icarus() -> Simulator:
 def quick() -> Simulator:
     """Icarus when it is there, else Verilator: for tests of what both have in common."""
     return "verilator" if shutil.which("iverilog") is None else "icarus"
+
+
+@pytest.fixture(scope="session")
+def rapid() -> Simulator:
+    """Verilator without cocotb: for whole networks, which Icarus simulates for longer than this takes to compile."""
+    return "fast"

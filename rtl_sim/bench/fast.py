@@ -8,13 +8,23 @@ from pathlib import Path
 
 from framegate.rtl_sim.bench import plain_names
 
-# What is not split is compiled without precompiled headers, which take longer than the rest of a small network.
-_SPLIT = ("--output-split", "60000", "--output-split-cfuncs", "20000")
-VERILATOR = (
+_VERILATOR = (
     *("--x-assign", "unique", "--x-initial", "unique"),  # what is unknown is random, by `random_start`
-    *("-Wno-fatal", "-O3", "-CFLAGS", "-O1"),
-    *_SPLIT,
+    *("-Wno-fatal", "-O3"),
 )
+_MANY = 300_000  # cycles: a run of so many takes longer than a compiler that optimizes, in four times its time without
+# Of a program in parts a machine with more cores compiles some at once, but each part reads its headers anew.
+_PARTS = ("--output-split", "60000", "--output-split-cfuncs", "20000")
+
+
+def verilator_arguments(cycles: int) -> tuple[str, ...]:
+    """Of a program that will run for so many cycles."""
+    return (*_VERILATOR, *(_PARTS if cycles >= _MANY else ("--output-split", "0")))
+
+
+def make_flags(cycles: int) -> str:
+    """As `verilator_arguments`, for make. Verilator's own runtime is always optimized: it is compiled once."""
+    return f"-j{os.cpu_count()} OPT_GLOBAL=-O1 OPT_FAST={'-O1' if cycles >= _MANY else '-O0'}"
 
 
 def random_start(seed: int) -> list[str]:
@@ -22,15 +32,23 @@ def random_start(seed: int) -> list[str]:
     return ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
 
 
-def build(sources: Sequence[Path], folder: Path, log: Path) -> None:
-    """Compile `sources`, of which `bench` is the top, into a program in `folder`.
+def build(sources: Sequence[Path], folder: Path, log: Path, cycles: int) -> None:
+    """Compile `sources`, of which `bench` is the top, into a program in `folder` that will run for so many cycles.
 
     Raises RuntimeError when that fails.
     """
     main = Path(str(files("framegate.rtl_sim.bench").joinpath("harness/main.cpp")))
-    command = ["verilator", "--cc", "--exe", "--build", "--no-timing", *VERILATOR, "--top-module", "bench"]
+    arguments = [
+        "--cc",
+        "--exe",
+        "--build",
+        "--no-timing",
+        *verilator_arguments(cycles),
+        "--top-module",
+        "bench",
+    ]
     paths = [str(path.resolve()) for path in (*sources, main)]
-    _run([*command, "--Mdir", str(folder.resolve()), *paths], log.parent, log)
+    _run(["verilator", *arguments, "--Mdir", str(folder.resolve()), *paths], log.parent, log)
 
 
 def run(folder: Path, work: Path, limit: int, linger: int, log: Path, seed: int) -> None:

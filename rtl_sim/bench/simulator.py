@@ -121,8 +121,11 @@ class Bench:
     cut: Cut | None = None
     long_stalls: LongStalls | None = None
 
-    def build(self) -> None:
-        """Compile. Raises UsageError for a missing tool, FramegateError if the module does not compile."""
+    def build(self, cycles: int = 0) -> None:
+        """Compile for runs of so many cycles, all together: for few ones sooner, for many ones a faster program.
+
+        Raises UsageError for a missing tool, FramegateError if the module does not compile.
+        """
         self.work.mkdir(parents=True, exist_ok=True)
         (self.work / "bench.sv").write_text(self.render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
@@ -130,16 +133,17 @@ class Bench:
         sources: list[Any] = [*modules.values(), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (
-            _tools(self.simulator),
+            _tools(self.simulator, fast.make_flags(cycles)),
             _named_failure(log, f"{self.module} does not compile with {self.simulator}"),
         ):
             if self.simulator == "fast":
-                fast.build(sources, self.work / self.simulator, log)
+                fast.build(sources, self.work / self.simulator, log, cycles)
                 return
             arguments = ["-g2012"]
             if self.simulator == "verilator":
                 sources.insert(0, VerilatorControlFile(self.work / "open.vlt"))
-                arguments = ["--no-public-flat-rw", "--timing", "-CFLAGS", "-std=c++20", *fast.VERILATOR]
+                arguments = ["--no-public-flat-rw", "--timing", "-CFLAGS", "-std=c++20"]
+                arguments += fast.verilator_arguments(cycles)
             _RUNNERS[self.simulator]().build(
                 sources=sources,
                 hdl_toplevel="bench",
@@ -333,10 +337,11 @@ def _word(digits: str) -> int:
 
 
 @contextmanager
-def _tools(simulator: Simulator) -> Iterator[None]:
+def _tools(simulator: Simulator, make_flags: str = "") -> Iterator[None]:
     """The simulator's environment while cocotb's runner, which knows only the process's own, builds or runs."""
     kept = dict(os.environ)
     os.environ.update(require_simulator("icarus" if simulator == "icarus" else "verilator").environment)
+    os.environ["MAKEFLAGS"] = f"{make_flags} {os.environ.get('MAKEFLAGS', '')}".strip()
     try:
         yield
     finally:

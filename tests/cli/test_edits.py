@@ -49,8 +49,8 @@ TOLD = (
 )
 
 
-def test_simulate_runs_it_and_marks_it(framegate: Callable, build: Path, quick: Simulator) -> None:
-    run = ("simulate", build, "--limit", 1, "--simulator", quick, "--json")
+def test_simulate_runs_it_and_marks_it(framegate: Callable, build: Path, rapid: Simulator) -> None:
+    run = ("simulate", build, "--limit", 1, "--simulator", rapid, "--json")
     first = framegate(*run)
     assert first.code == 0
     assert (first.json["edits"], first.json["bit_exact"]) == ([], True)

@@ -57,19 +57,19 @@ def pictures(seed: int) -> ModelProto:
 
 @pytest.mark.parametrize("network", [features, pictures])
 def test_from_file_to_hardware(
-    network: Callable[[int], ModelProto], tmp_path: Path, quick: Simulator, framegate: Callable[..., Result]
+    network: Callable[[int], ModelProto], tmp_path: Path, rapid: Simulator, framegate: Callable[..., Result]
 ) -> None:
     onnx.save(network(7), file := tmp_path / "odd.onnx")
     build = tmp_path / "build"
     compiled = framegate("compile", file, "--build", build, "--target", "kv260", "--pixel-scale", "1/256")
     assert compiled.code == 0, compiled.err
-    judged = framegate("simulate", build, "--simulator", quick, "--probe", "--json")
+    judged = framegate("simulate", build, "--simulator", rapid, "--probe", "--json")
     assert judged.code == 0, judged.err
     rungs = {rung["rung"]: (rung["mismatches"], rung["values"]) for rung in judged.json["ladder"]}
     assert rungs["qonnx"][0] == rungs["finn"][0] == rungs["rtl"][0] == 0
     assert rungs["reference"][0] is None
     assert rungs["rtl"][1] > 40, "every stream was compared"
-    said = framegate("simulate", build, "--simulator", quick, "--probe").out.splitlines()
+    said = framegate("simulate", build, "--simulator", rapid, "--probe").out.splitlines()
     (yardstick,) = [line for line in said if line.startswith("reference")]
     assert yardstick.endswith(" integers, the yardstick")
 

@@ -29,12 +29,6 @@ def small(target: Path, **options: object) -> Path:
 
 
 @pytest.fixture
-def quick() -> Simulator:
-    """In place of the one for all tests: these networks have too many cycles for Icarus."""
-    return "fast"
-
-
-@pytest.fixture
 def build(framegate: Callable, tmp_path: Path) -> Path:
     """A small network, compiled."""
     checkpoint = small(tmp_path / "checkpoint.pt")
@@ -60,11 +54,11 @@ def build(framegate: Callable, tmp_path: Path) -> Path:
     ids=["online-3-bit", "tsn-2-bit", "identity-8-bit", "mobilenet", "mobilenet-no-shift-3-bit"],
 )
 def test_the_networks_of_the_support_table(
-    framegate: Callable, tmp_path: Path, quick: Simulator, options: dict[str, object]
+    framegate: Callable, tmp_path: Path, rapid: Simulator, options: dict[str, object]
 ) -> None:
     checkpoint, build = small(tmp_path / "checkpoint.pt", **options), tmp_path / "build"
     assert framegate("compile", checkpoint, "--build", build, "--rate", "20000").code == 0
-    result = framegate("simulate", build, "--probe", "--limit", 2, "--simulator", quick, "--json")
+    result = framegate("simulate", build, "--probe", "--limit", 2, "--simulator", rapid, "--json")
     assert result.code == 0, result.err
     assert result.json["bit_exact"]
     times = result.json["latency_cycles"]

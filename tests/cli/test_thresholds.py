@@ -24,14 +24,8 @@ def decide(build: Path) -> Decide:
     return kernel
 
 
-@pytest.fixture
-def quick() -> Simulator:
-    """In place of the one for all tests: these networks have too many cycles for Icarus."""
-    return "fast"
-
-
 def test_a_chosen_threshold_is_compiled_and_decides_in_hardware(
-    framegate: Callable, tmp_path: Path, quick: Simulator
+    framegate: Callable, tmp_path: Path, rapid: Simulator
 ) -> None:
     clips, build = generate(tmp_path / "clips", 2, seed=5), tmp_path / "build"
     checkpoint = small(tmp_path / "run" / "checkpoint.pt")
@@ -51,7 +45,7 @@ def test_a_chosen_threshold_is_compiled_and_decides_in_hardware(
         f"alarm of conceal: its logit minus the largest other one >= {integer}"
         in (build / "rtl" / "framegate.sv").read_text()
     )
-    result = framegate("simulate", build, "--clips", clips, "--limit", 4, "--simulator", quick, "--json")
+    result = framegate("simulate", build, "--clips", clips, "--limit", 4, "--simulator", rapid, "--json")
     assert result.code == 0, result.err
     assert all(rung["alarm_mismatches"] == 0 for rung in result.json["ladder"])
     assert [rung["alarms"] for rung in result.json["ladder"][:3]] == [4, 4, 4]
@@ -80,7 +74,7 @@ def test_a_given_threshold_wins_and_compiles_anew(framegate: Callable, tmp_path:
 
 @pytest.mark.parametrize("classes", [("theft", "smoke", "fight"), ("theft",)], ids=["three", "one"])
 def test_independent_classes_have_a_threshold_and_a_bit_each(
-    framegate: Callable, tmp_path: Path, quick: Simulator, classes: tuple[str, ...]
+    framegate: Callable, tmp_path: Path, rapid: Simulator, classes: tuple[str, ...]
 ) -> None:
     clips, build = generate(tmp_path / "clips", 1, seed=5), tmp_path / "build"
     checkpoint = small(
@@ -93,7 +87,7 @@ def test_independent_classes_have_a_threshold_and_a_bit_each(
     assert load_dataflow(build / "dataflow.json").thresholds == {
         name: kept[name]["logit"] for name in classes
     }
-    result = framegate("simulate", build, "--clips", clips, "--limit", 3, "--simulator", quick, "--json")
+    result = framegate("simulate", build, "--clips", clips, "--limit", 3, "--simulator", rapid, "--json")
     assert result.code == 0, result.err
     assert result.json["bit_exact"]
     for row in result.json["predictions"]:
@@ -104,7 +98,7 @@ def test_independent_classes_have_a_threshold_and_a_bit_each(
 
 
 def test_a_wrong_alarm_in_hardware_turns_the_verdict_red(
-    framegate: Callable, tmp_path: Path, quick: Simulator
+    framegate: Callable, tmp_path: Path, rapid: Simulator
 ) -> None:
     checkpoint, build = small(tmp_path / "checkpoint.pt"), tmp_path / "build"
     assert (
@@ -115,13 +109,13 @@ def test_a_wrong_alarm_in_hardware_turns_the_verdict_red(
     before = f".THRESHOLDS({decide(build).instance().parameters['THRESHOLDS']})"
     assert before in top.read_text()
     top.write_text(top.read_text().replace(before, ".THRESHOLDS(34'h200000000)"))  # below every score
-    result = framegate("simulate", build, "--simulator", quick, "--json")
+    result = framegate("simulate", build, "--simulator", rapid, "--json")
     assert result.code == 1
     assert "not bit-exact: decide: clip 0, frame 0, pixel (0, 0), channel 5: 1" in result.err
 
 
 def test_a_threshold_that_rounds_wrong_is_seen_from_above(
-    framegate: Callable, tmp_path: Path, quick: Simulator
+    framegate: Callable, tmp_path: Path, rapid: Simulator
 ) -> None:
     """The rungs above the reference decide by logits: an integer that is off by much cannot agree with them."""
     checkpoint, build = small(tmp_path / "checkpoint.pt"), tmp_path / "build"
@@ -130,7 +124,7 @@ def test_a_threshold_that_rounds_wrong_is_seen_from_above(
     plain = json.loads(file.read_text())
     plain["kernels"][-1]["thresholds"] = [-(10**6)]
     file.write_text(json.dumps(plain))
-    result = framegate("simulate", build, "--simulator", quick, "--json")
+    result = framegate("simulate", build, "--simulator", rapid, "--json")
     assert result.code == 1
     wrong = {rung["rung"] for rung in json.loads(result.out)["ladder"] if rung["alarm_mismatches"]}
     assert wrong == {"brevitas", "qonnx", "finn"}
@@ -145,7 +139,7 @@ def test_a_threshold_that_rounds_wrong_is_seen_from_above(
         (["--precision", "float"], "tsm-lite: its precision is w4a4, not float"),
         (["--network", "tsn-lite"], "tsm-lite: its network is tsm-lite, not tsn-lite"),
         (["--views", "10x2"], "--views 10x2: give clips x crops"),
-        (["--max-false-alarms", "-1"], "max_false_alarms=-1: give false alarms per hour"),
+        (["--max-false-alarms", "-1"], "--max-false-alarms -1: give alarms per hour from 0 to 1e+06"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

@@ -27,10 +27,10 @@ CASES = [(name, fifo.name) for name, (_, times) in DESIGNS.items() for fifo in t
 
 
 @pytest.mark.parametrize(("design", "fifo"), CASES)
-def test_one_beat_less_stalls(design: str, fifo: str, tmp_path: Path, quick: Simulator) -> None:
+def test_one_beat_less_stalls(design: str, fifo: str, tmp_path: Path, rapid: Simulator) -> None:
     complete, times = DESIGNS[design]
     rtl = emit(shortened(complete, fifo), times, tmp_path / "rtl")
-    verdict = verify(complete, rtl, random_pixels(complete, 4), tmp_path / "sim", simulator=quick, probe=True)
+    verdict = verify(complete, rtl, random_pixels(complete, 4), tmp_path / "sim", simulator=rapid, probe=True)
     assert verdict.mismatches == 0, "a stall changes no value"
     assert verdict.late is not None
 

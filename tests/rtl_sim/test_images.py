@@ -51,18 +51,18 @@ def test_any_word_of_any_image_is_named(word: str, seen: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("change", [1, -1], ids=["longer", "shorter"])
 def test_another_length_is_named(change: int, tmp_path: Path) -> None:
-    image = emit(COMPLETE, TIMES, tmp_path / "rtl") / "stem_weights0.hex"
+    image = emit(COMPLETE, TIMES, tmp_path / "rtl") / "framegate_stem_weights0.hex"
     words = image.read_text().split()
     image.write_text("\n".join([*words, "0"] if change > 0 else words[:-1]) + "\n")
     assert compare_images(COMPLETE, tmp_path / "rtl").first == (
-        f"rtl/stem_weights0.hex, memory weights of stem: {len(words) + change} words, expected {len(words)}"
+        f"rtl/framegate_stem_weights0.hex, memory weights of stem: {len(words) + change} words, expected {len(words)}"
     )
 
 
 def test_a_renamed_image_is_named(tmp_path: Path) -> None:
-    image = emit(COMPLETE, TIMES, tmp_path / "rtl") / "stem_weights0.hex"
+    image = emit(COMPLETE, TIMES, tmp_path / "rtl") / "framegate_stem_weights0.hex"
     count = len(image.read_text().split())
     image.rename(image.with_name("weights.hex"))
     assert compare_images(COMPLETE, tmp_path / "rtl").first == (
-        f"rtl/stem_weights0.hex, memory weights of stem: not there, {count} words expected"
+        f"rtl/framegate_stem_weights0.hex, memory weights of stem: not there, {count} words expected"
     )

@@ -94,7 +94,7 @@ def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Pa
         "two-rates-uneven", "endless", "endless-two-rates",
     ],
 )  # fmt: skip
-def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
+def test_other_networks(name: str, tmp_path: Path, rapid: Simulator) -> None:
     target = load_target("ulx3s-85f")
     networks = {
         "online": lambda: fold(residual(online=True), target, 50, 100_000),
@@ -111,7 +111,7 @@ def test_other_networks(name: str, tmp_path: Path, icarus: Simulator) -> None:
     }
     made = design(networks[name](), tmp_path)
     pixels = random_pixels(made.dataflow, 3)
-    verdict = verify(made.dataflow, made.rtl, pixels, tmp_path / "sim", simulator=icarus, probe=True)
+    verdict = verify(made.dataflow, made.rtl, pixels, tmp_path / "sim", simulator=rapid, probe=True)
     expect_green(verdict, made, clips=3)
 
 

@@ -12,36 +12,38 @@ from framegate.hls.dataflow.graph import load_dataflow
 from framegate.hls.lowering.graphs import run, run_qonnx
 from framegate.hls.lowering.lower import load, lower
 from framegate.hls.targets import load_target
-from framegate.quant.networks.checkpoint import NetworkConfig, logits
-from framegate.quant.networks.export import export_qonnx
+from framegate.quant.networks.checkpoint import logits
 from framegate.rtl_sim import reference
 from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
-from tests.hls.conftest import random_clips, random_network
+from tests.networks import Exported, exported, random_clips
 from tests.quant.families import CAUSAL, OPTIONS, small
 
 RATE = 60_000.0  # frames per second: few cycles to simulate
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_every_value_and_every_cycle(name: str, tmp_path: Path, quick: Simulator) -> None:
-    check(small(name), tmp_path, quick, stream=False)
+def test_every_value_and_every_cycle(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, rapid: Simulator
+) -> None:
+    check(exported(small(name), 1, tmp_path_factory), tmp_path, rapid, stream=False)
 
 
 @pytest.mark.parametrize("name", ["tsm-lite", *CAUSAL])
-def test_a_stream_gives_the_scores_of_clips(name: str, tmp_path: Path, quick: Simulator) -> None:
+def test_a_stream_gives_the_scores_of_clips(
+    name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, rapid: Simulator
+) -> None:
     config = small(name, causal=True) if name in CAUSAL else small(name)
     assert config.streams
-    check(config, tmp_path, quick, stream=True)
+    check(exported(config, 1, tmp_path_factory), tmp_path, rapid, stream=True)
 
 
-def check(config: NetworkConfig, work: Path, simulator: Simulator, *, stream: bool) -> None:
+def check(made: Exported, work: Path, simulator: Simulator, *, stream: bool) -> None:
     """Two clips down the ladder: every rung gives Brevitas' integers, and every stream is on time."""
-    network = random_network(config, seed=1)
-    clips = random_clips(config, 2, seed=2)
-    export_qonnx(network, work / QONNX)
-    lower(work / QONNX, work)
+    network = made.network
+    clips = random_clips(network.config, 2, seed=2)
+    lower(made.copied(work / QONNX), work)
     compile_hardware(work, load_target("kv260"), frames_per_second=RATE, clock_mhz=200, stream=stream)
     dataflow = load_dataflow(work / DATAFLOW)
     expected = logits(network, torch.from_numpy(clips)).numpy() / dataflow.logit_scale

@@ -22,12 +22,11 @@ from framegate.hls.kernels import (
 from framegate.hls.lowering.graphs import LOGIT_SCALE, metadata, run, save
 from framegate.hls.lowering.lower import lower
 from framegate.hls.lowering.read_off import read_dataflow
-from framegate.quant.networks.export import export_qonnx
 from onnx import helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from tests.hls.conftest import random_network
+from tests.networks import exported
 from tests.quant.families import small
 
 NAMES = ("projections", "identity-online-3bit", "identity-8bit", "no-shift-uneven", "separable")
@@ -141,7 +140,7 @@ def hardware(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def make(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
-        lower(export_qonnx(random_network(small(name), 1), folder / "model.qonnx.onnx"), folder)
+        lower(exported(small(name), 1, tmp_path_factory).qonnx, folder)
         return folder / "hardware.onnx"
 
     return make

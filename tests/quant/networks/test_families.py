@@ -22,13 +22,13 @@ from framegate.quant.networks.checkpoint import (
     to_input,
 )
 from framegate.quant.networks.complexity import complexity
-from framegate.quant.networks.export import export_qonnx
 from framegate.quant.networks.layers import FrameGather
 from framegate.quant.networks.presets import FAMILIES
 from framegate.quant.networks.r2plus1d import middle_channels
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
+from tests.networks import exported
 from tests.quant.conftest import noise
 from tests.quant.families import CAUSAL, OPTIONS, small
 
@@ -96,12 +96,11 @@ def test_float_and_quantized_are_one_definition(name: str, settled: Settled, tmp
     ids=lambda value: str(value),
 )
 def test_the_exported_graph_gives_the_network_s_logits(
-    name: str, options: dict, settled: Settled, tmp_path: Path
+    name: str, options: dict, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    config = small(name, **options)
-    network = settled(config)
-    model = ModelWrapper(str(export_qonnx(network, tmp_path / "model.qonnx.onnx")))
-    pixels = noise(config, 2)
+    made = exported(small(name, **options), 1, tmp_path_factory)
+    network, model = made.network, ModelWrapper(str(made.qonnx))
+    pixels = noise(network.config, 2)
     for clip, expected in zip(pixels, logits(network, pixels), strict=True):
         values = execute_onnx(model, {model.graph.input[0].name: to_input(clip[None]).numpy()})
         assert np.array_equal(values[model.graph.output[0].name][0], expected.numpy())

@@ -406,6 +406,6 @@ def test_of_several_runs_the_one_that_fails_is_named(
     with pytest.raises(
         FramegateError,
         match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn "
-        r"or changed while it waited, in cycle \d+.* \(log: \S+/run1/run\.log\)$",
+        r"or changed while it waited, at time \d+.* \(log: \S+/run1/run\.log\)$",
     ):
         made.run_each((always, paused, always), 300)
