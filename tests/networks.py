@@ -64,7 +64,7 @@ def random_clips(config: NetworkConfig, count: int, seed: int) -> np.ndarray:
 
 
 def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) -> Exported:
-    """`random_network` in files. The export of a small one takes up to twenty seconds: one process does, others wait."""
+    """`random_network` in files. To export a small one takes up to 20 seconds: one process does it, others wait."""
     of_this_run = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         of_this_run = of_this_run.parent  # of all processes

@@ -30,7 +30,7 @@ def test_no_function_is_longer_than_a_screen(folder: str) -> None:
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", [*FOLDERS, "tests"])
 def test_no_file_is_longer_than_can_be_read_at_once(folder: str) -> None:
     lengths = {
         str(file.relative_to(ROOT)): len(file.read_text().splitlines())

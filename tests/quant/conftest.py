@@ -102,3 +102,19 @@ def cut_off(path: Path, inside_a_picture: bool = False) -> Path:
     path.write_bytes(streamed.read_bytes()[:middle])
     streamed.unlink()
     return path
+
+
+@pytest.fixture
+def layout(tmp_path: Path, video: Callable[..., Path]) -> Callable[..., Path]:
+    """Writes a folder of short videos (and of empty files, where the name is not that of a video)."""
+
+    def write(*names: str) -> Path:
+        content = video("source.mp4").read_bytes()
+        root = tmp_path / "clips"
+        root.mkdir(exist_ok=True)
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content if name.lower().endswith((".mp4", ".mkv")) else b"")
+        return root
+
+    return write

@@ -292,45 +292,6 @@ def test_the_environment_is_as_before(
     assert dict(os.environ) == before
 
 
-ODD = "a b ü$HOME `x` $(x) 'q' \"q\" #;touch EVIL;:%&|<>*?~=\\"
-
-
-@pytest.mark.parametrize("name", [ODD, "a\nb", "-x", "x."], ids=["all", "line", "dash", "dot"])
-def test_a_build_folder_of_any_name_will_do(name: str, tmp_path: Path, icarus: Simulator) -> None:
-    (tmp_path / name).mkdir()
-    made = bench(GOOD, tmp_path / name, icarus)
-    made.build()
-    made.build()
-    assert made.run(300)["out"].words == [1, 2, 3, 250]
-    assert not list(Path().glob("EVIL*"))
-
-
-@pytest.mark.parametrize("simulator", ["fast", pytest.param("verilator", marks=pytest.mark.slow)])
-def test_verilator_takes_such_a_folder_and_needs_no_python_on_path(
-    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PATH holds what the system has, but nothing called python, python3 or c++."""
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for tool in Path("/usr/bin").iterdir():
-        if not tool.name.startswith(("python", "c++", "verilator")):
-            (tools / tool.name).symlink_to(tool)
-    monkeypatch.setenv("PATH", str(tools))
-    (tmp_path / ODD).mkdir()
-    made = bench(GOOD, tmp_path / ODD, simulator)
-    made.build()
-    assert made.run(300)["out"].words == [1, 2, 3, 250]
-    assert not list(tmp_path.rglob("EVIL*"))
-
-
-def test_an_error_names_the_odd_folder(tmp_path: Path, icarus: Simulator) -> None:
-    (tmp_path / "a b").mkdir()
-    made = bench("assign in_ready = nowhere.at_all;", tmp_path / "a b", icarus)
-    with pytest.raises(FramegateError, match=r"/a b/sim/build\.log\)$"):
-        made.build()
-    assert f"{made.rtl}/dut.sv:" in (made.work / "build.log").read_text()
-
-
 def test_an_image_that_is_gone_is_not_taken_from_the_run_before(tmp_path: Path, icarus: Simulator) -> None:
     made = bench(GOOD, tmp_path, icarus)
     (made.rtl / "weights.hex").write_text("1\n")
@@ -364,48 +325,3 @@ def test_the_runtime_of_verilator_is_not_compiled_again(
     for name in ("verilated.cpp", "verilated_threads.cpp"):
         assert "direct_cache_hit" in done[name]
     assert "cache_miss" in done["Vbench__ALL.cpp"]  # else the log says nothing
-
-
-def three_paces(made: Bench) -> list[Bench]:
-    """The bench itself, one with other words, and one whose source and sink pause."""
-    source, sink = made.inputs[0], made.outputs[0]
-    slow = replace(source, offers=np.array([0, 3, 20, 21]))
-    return [
-        made,
-        replace(made, inputs=(replace(source, words=[9, 8, 7, 6]),)),
-        replace(made, inputs=(slow,), outputs=(replace(sink, accepts=np.array([False, False, True])),)),
-    ]
-
-
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_each_of_several_runs_starts_from_nothing(
-    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if simulator == "icarus":
-        request.getfixturevalue("icarus")
-    made = bench(COUNTS, tmp_path, simulator)
-    made.build()
-    runs = three_paces(made)
-    together, alone = made.run_each(runs, 300), [run.run(300) for run in runs]
-    assert [recorded["out"].words for recorded in together] == [[1, 3, 1, 249], [9, 9, 5, 5], [1, 3, 1, 249]]
-    for several, one in zip(together, alone, strict=True):
-        for port in ("in", "out"):
-            assert several[port].words == one[port].words
-            assert several[port].cycles.tolist() == one[port].cycles.tolist()
-
-
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_of_several_runs_the_one_that_fails_is_named(
-    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if simulator == "icarus":
-        request.getfixturevalue("icarus")
-    made = bench(CHANGED, tmp_path, simulator)
-    made.build()
-    always, _, paused = three_paces(made)
-    with pytest.raises(
-        FramegateError,
-        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: stream out: beat [0-9a-f]{{2}} was withdrawn "
-        r"or changed while it waited, at time \d+.* \(log: \S+/run1/run\.log\)$",
-    ):
-        made.run_each((always, paused, always), 300)
