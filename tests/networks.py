@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks as training could leave them, and their graphs, which are exported once for all tests of a run."""
+"""Networks as training could leave them, their graphs and their builds, which are made once for all tests of a run."""
 
 import hashlib
 import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from framegate.hls.build.build import compile_model
+from framegate.quant.clips.shop import ACTIONS
 from framegate.quant.networks.checkpoint import Network, NetworkConfig, load, save, to_input
 from framegate.quant.networks.export import export_qonnx
 from framegate.quant.networks.layers import Bias
@@ -34,10 +38,20 @@ class Exported:
         return Path(shutil.copyfile(self.qonnx, target))
 
 
+def soon_settled(network: Network) -> Network:
+    """The same network, whose scales and statistics settle within ten clips in training mode instead of sixty."""
+    for module in network.modules():
+        if hasattr(module, "collect_stats_steps"):
+            module.collect_stats_steps //= 6
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.5
+    return network
+
+
 def random_network(config: NetworkConfig, seed: int) -> Network:
     """Weights, BatchNorm (some scales negative, one zero) and learned scales as training could leave them."""
     torch.manual_seed(seed)
-    network = Network(config).train()
+    network = soon_settled(Network(config)).train()
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     with torch.no_grad():
         for norm in norms:
@@ -47,7 +61,7 @@ def random_network(config: NetworkConfig, seed: int) -> Network:
             norm.weight[1] = 0
         for bias in (module for module in network.modules() if isinstance(module, Bias)):
             bias.value.uniform_(-0.3, 0.3)
-        for _ in range(65):  # until every activation scale has been initialised
+        for _ in range(11):
             network(to_input(torch.from_numpy(random_clips(config, 1, seed))))
     return network.eval()
 
@@ -63,16 +77,49 @@ def random_clips(config: NetworkConfig, count: int, seed: int) -> np.ndarray:
     return np.clip(clips, 0, 255).astype(np.uint8)
 
 
-def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) -> Exported:
-    """`random_network` in files. To export a small one takes up to 20 seconds: one process does it, others wait."""
+def small(target: Path, **options: object) -> Path:
+    """The checkpoint of a small network that has seen four batches of noise and no clip."""
+    torch.manual_seed(3)
+    sizes = {"frames": 4, "size": 16, "widths": (8, 8, 16), "strides": (2, 2, 2)}
+    network = Network(
+        NetworkConfig(**{"classes": ACTIONS, "positive": "conceal", **sizes, **options})
+    ).train()
+    for _ in range(4):  # gives BatchNorm and the quantizers' scales something to stand on
+        network(torch.rand(8, 3, 16, 16))
+    return save(network.eval(), target)
+
+
+def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
+    """The folder of that name which `fill` fills: one process of this run does, others wait. Nobody may change it."""
     of_this_run = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         of_this_run = of_this_run.parent  # of all processes
+    folder = of_this_run / "once" / name
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            fill(draft := Path(tempfile.mkdtemp(dir=folder.parent)))
+            draft.rename(folder)
+    return folder
+
+
+def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) -> Exported:
+    """`random_network` in files, made once: to export a small one takes up to 20 seconds."""
+
+    def fill(folder: Path) -> None:
+        save(random_network(config, seed), folder / "checkpoint.pt")
+        export_qonnx(load(folder / "checkpoint.pt"), folder / "model.qonnx.onnx")
+
     name = hashlib.sha256(f"{seed} {config.model_dump_json()}".encode()).hexdigest()[:16]
-    made = Exported(of_this_run / "exported" / f"{name}.pt", of_this_run / "exported" / f"{name}.qonnx.onnx")
-    made.qonnx.parent.mkdir(exist_ok=True)
-    with FileLock(made.qonnx.with_suffix(".lock")):
-        if not made.qonnx.exists():
-            save(random_network(config, seed), made.checkpoint)
-            export_qonnx(made.network, made.qonnx)
-    return made
+    folder = once(factory, name, fill)
+    return Exported(folder / "checkpoint.pt", folder / "model.qonnx.onnx")
+
+
+def compiled(model: str, rate: str, factory: pytest.TempPathFactory, target: Path) -> Path:
+    """A build folder of a built-in network or of the "small" one at `target`; what was compiled once is copied."""
+
+    def fill(folder: Path) -> None:
+        network = str(small(folder / "checkpoint.pt")) if model == "small" else model
+        compile_model(network, folder / "build", "ulx3s-85f", rate, None, lambda _: None)
+
+    return Path(shutil.copytree(once(factory, f"{model}-{rate}", fill) / "build", target))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_simulate import small
+from tests.networks import small
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail"
 
@@ -46,6 +46,7 @@ def test_synthetic_clips_for_a_network_of_other_classes(framegate: Callable, tmp
     assert result.json["metrics"] is None, "the clips' actions are none of its classes"
 
 
+@pytest.mark.slow  # the small version is of tsm-lite, above
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the real clips in ../shared/data/retail")
 def test_the_detector_on_real_clips(framegate: Callable, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()

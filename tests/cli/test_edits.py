@@ -10,7 +10,7 @@ import pytest
 from framegate.hls.build.compiler import edits
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.cli.test_simulate import small
+from tests.networks import small
 
 WARNING = "not what `framegate compile` wrote: "
 
@@ -115,14 +115,17 @@ def test_a_copied_build_prints_where_it_is_now(framegate: Callable, compiled: Pa
 @pytest.mark.parametrize(
     "name", ["compile.json", "latency.json", "dataflow.json", "verdict.json", "threshold.json"]
 )
-def test_json_of_another_shape_is_named(framegate: Callable, build: Path, name: str, content: str) -> None:
-    (build / name).write_text(content)
+def test_json_of_another_shape_is_named(
+    framegate: Callable, compiled: Path, build: Path, name: str, content: str
+) -> None:
+    file = build.parent / name if name == "threshold.json" else build / name
+    file.write_text(content)
     read = {
         "latency.json": ("report", build),
         "verdict.json": ("report", build),
-        "threshold.json": ("compile", "tsm-lite", "--build", build.parent / "b", "--threshold", build / name),
+        "threshold.json": ("compile", compiled / "checkpoint.pt", "--build", build, "--threshold", file),
     }
     result = framegate(*read.get(name, ("simulate", build, "--clips", build)))
     assert result.code == 2
-    assert "framegate: " + str(build / name) in result.err
+    assert f"framegate: {file}" in result.err
     assert "run `framegate" in result.err or "`framegate evaluate" in result.err

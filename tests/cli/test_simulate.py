@@ -7,33 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from framegate.hls.build.files import SIMULATION
-from framegate.quant.clips.shop import ACTIONS, generate
-from framegate.quant.networks.checkpoint import Network, NetworkConfig, save
+from framegate.quant.clips.shop import generate
 from framegate.rtl_sim.bench.simulator import Simulator
+
+from tests.networks import compiled, small
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail" / "shoplifting"
 
 
-def small(target: Path, **options: object) -> Path:
-    """The checkpoint of a small untrained network."""
-    torch.manual_seed(3)
-    sizes = {"frames": 4, "size": 16, "widths": (8, 8, 16), "strides": (2, 2, 2)}
-    network = Network(
-        NetworkConfig(**{"classes": ACTIONS, "positive": "conceal", **sizes, **options})
-    ).train()
-    for _ in range(4):  # gives BatchNorm and the quantizers' scales something to stand on
-        network(torch.rand(8, 3, 16, 16))
-    return save(network.eval(), target)
-
-
 @pytest.fixture
-def build(framegate: Callable, tmp_path: Path) -> Path:
+def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network, compiled."""
-    checkpoint = small(tmp_path / "checkpoint.pt")
-    assert framegate("compile", checkpoint, "--build", tmp_path / "build", "--rate", "20000").code == 0
-    return tmp_path / "build"
+    return compiled("small", "20000", tmp_path_factory, tmp_path / "build")
 
 
 @pytest.mark.parametrize(
@@ -134,23 +120,10 @@ def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(
     )
 
 
-@pytest.mark.slow  # its small versions: test_images.py, and the quick mutants of test_mutants.py
-def test_ignored_stalls_and_a_changed_image_turn_the_verdict_red(
-    framegate: Callable, build: Path, icarus: Simulator
-) -> None:
-    options = ("--limit", 1, "--simulator", icarus, "--seed", 4)
-    image = build / "rtl" / "framegate_stem_act_level0.hex"
-    text = image.read_text()
-    image.write_text(text + "0\n")
-    result = framegate("simulate", build, *options)
-    assert result.code == 1
-    words = len(text.split())
-    place = "rtl/framegate_stem_act_level0.hex, memory level0 of stem_act"
-    assert f"not bit-exact: {place}: {words + 1} words, expected {words}" in result.err
-    image.write_text(text)
+def test_an_ignored_stall_turns_the_verdict_red(framegate: Callable, build: Path, rapid: Simulator) -> None:
     decide = next((build / "rtl").glob("*decide.sv"))
     decide.write_text(decide.read_text().replace("in_ready  = out_ready || !valid_q", "in_ready  = 1'b1"))
-    result = framegate("simulate", build, *options)
+    result = framegate("simulate", build, "--limit", 1, "--simulator", rapid, "--seed", 4)
     assert result.code == 1
     assert "not bit-exact: stalled, seed 4: " in result.err
 

@@ -15,7 +15,13 @@ from framegate.quant.clips.video import decode_views
 from framegate.quant.networks.checkpoint import find, logits
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.cli.test_simulate import small
+from tests.networks import compiled, small
+
+
+@pytest.fixture
+def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `small` gives, compiled."""
+    return compiled("small", "20000", tmp_path_factory, tmp_path / "build")
 
 
 def decide(build: Path) -> Decide:
@@ -25,9 +31,9 @@ def decide(build: Path) -> Decide:
 
 
 def test_a_chosen_threshold_is_compiled_and_decides_in_hardware(
-    framegate: Callable, tmp_path: Path, rapid: Simulator
+    framegate: Callable, build: Path, tmp_path: Path, rapid: Simulator
 ) -> None:
-    clips, build = generate(tmp_path / "clips", 2, seed=5), tmp_path / "build"
+    clips = generate(tmp_path / "clips", 2, seed=5)
     checkpoint = small(tmp_path / "run" / "checkpoint.pt")
     file = checkpoint.with_name("threshold.json")
     chosen = framegate(
@@ -54,8 +60,8 @@ def test_a_chosen_threshold_is_compiled_and_decides_in_hardware(
         assert (row["alarms"] == ["conceal"]) == raised[row["path"]]
 
 
-def test_a_given_threshold_wins_and_compiles_anew(framegate: Callable, tmp_path: Path) -> None:
-    checkpoint, build = small(tmp_path / "checkpoint.pt"), tmp_path / "build"
+def test_a_given_threshold_wins_and_compiles_anew(framegate: Callable, build: Path, tmp_path: Path) -> None:
+    checkpoint = small(tmp_path / "checkpoint.pt")
     options = ["compile", checkpoint, "--build", build, "--rate", "20000"]
     assert framegate(*options).code == 0
     assert decide(build).thresholds == (0,), "a probability of 0.5"
@@ -98,9 +104,9 @@ def test_independent_classes_have_a_threshold_and_a_bit_each(
 
 
 def test_a_wrong_alarm_in_hardware_turns_the_verdict_red(
-    framegate: Callable, tmp_path: Path, rapid: Simulator
+    framegate: Callable, build: Path, tmp_path: Path, rapid: Simulator
 ) -> None:
-    checkpoint, build = small(tmp_path / "checkpoint.pt"), tmp_path / "build"
+    checkpoint = small(tmp_path / "checkpoint.pt")
     assert (
         framegate("compile", checkpoint, "--build", build, "--rate", "20000", "--threshold", "0.999999").code
         == 0
@@ -115,11 +121,9 @@ def test_a_wrong_alarm_in_hardware_turns_the_verdict_red(
 
 
 def test_a_threshold_that_rounds_wrong_is_seen_from_above(
-    framegate: Callable, tmp_path: Path, rapid: Simulator
+    framegate: Callable, build: Path, rapid: Simulator
 ) -> None:
     """The rungs above the reference decide by logits: an integer that is off by much cannot agree with them."""
-    checkpoint, build = small(tmp_path / "checkpoint.pt"), tmp_path / "build"
-    assert framegate("compile", checkpoint, "--build", build, "--rate", "20000").code == 0
     file = build / "dataflow.json"
     plain = json.loads(file.read_text())
     plain["kernels"][-1]["thresholds"] = [-(10**6)]
@@ -163,10 +167,9 @@ def test_clips_of_one_side_give_no_threshold(framegate: Callable, tmp_path: Path
 
 
 def test_pictures_are_written_and_shown_by_the_report_of_that_very_network(
-    framegate: Callable, tmp_path: Path
+    framegate: Callable, build: Path, tmp_path: Path
 ) -> None:
-    clips = generate(tmp_path / "clips", 2, seed=5)
-    checkpoint, build = small(tmp_path / "run" / "checkpoint.pt"), tmp_path / "build"
+    clips, checkpoint = generate(tmp_path / "clips", 2, seed=5), small(tmp_path / "run" / "checkpoint.pt")
     kept = tmp_path / "run" / "evaluation"
     result = framegate("evaluate", "--model", checkpoint, "--clips", clips, "--plots", kept, "--json")
     assert result.code == 0, result.err

@@ -12,6 +12,8 @@ import torch
 from framegate.quant.clips.shop import generate
 from framegate.quant.networks.checkpoint import Network, NetworkConfig, to_input
 
+from tests.networks import soon_settled
+
 CLASSES = ("left", "middle", "right")
 
 
@@ -39,13 +41,13 @@ def settled() -> Callable[[NetworkConfig], Network]:
 
     def make(config: NetworkConfig) -> Network:
         torch.manual_seed(0)
-        network = Network(config).train()
+        network = soon_settled(Network(config)).train()
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 torch.nn.init.uniform_(module.weight, -1.5, 1.5)
                 torch.nn.init.uniform_(module.bias, -0.3, 0.3)
         with torch.no_grad():
-            for _ in range(40):
+            for _ in range(8):
                 network(to_input(noise(config, 4)))
         return network.eval()
 

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network of every family that is small enough to make and export in a test."""
 
+from collections.abc import Iterable
+
+import pytest
+from _pytest.mark.structures import ParameterSet
 from framegate.quant.networks.checkpoint import NetworkConfig
 
 SMALL = {"classes": ("a", "b", "c"), "frames": 4, "size": 16}
@@ -39,9 +43,15 @@ OPTIONS = {
         "head_hidden": (8,),
     },
 }
+LARGE = ("slowfast-lite", "r2plus1d-lite", "x3d-lite")
 CAUSAL = ("i3d-lite", "slowfast-lite", "r2plus1d-lite", "x3d-lite")  # those with the option
 
 
 def small(name: str, **options: object) -> NetworkConfig:
     """The small network of that name."""
     return NetworkConfig(**{"name": name, **SMALL, **OPTIONS[name], **options})
+
+
+def large_ones_slow(names: Iterable[str]) -> list[ParameterSet]:
+    """`names` to parametrize a test with, which takes the largest networks half a minute each."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in names]

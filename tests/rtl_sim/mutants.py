@@ -38,11 +38,10 @@ _ROOM = r"assign room = out_ready[^;]*;"
 _IN = r"assign in_ready = [^;]*;"
 
 
-def _reset(design: str, kernel: str, register: str) -> Mutant:
+def _reset(design: str, kernel: str, register: str, equal: str = "") -> Mutant:
     """A register of which the reset is missing."""
-    return Mutant(
-        "reset missing", design, f"{kernel}.sv", rf"(if \(rst\)[^@]*?)\b{register} <= [^;]*;", r"\1"
-    )
+    pattern = rf"(if \(rst\)[^@]*?)\b{register} <= [^;]*;"
+    return Mutant("reset missing", design, f"{kernel}.sv", pattern, r"\1", equal)
 
 
 def _counts(design: str, kernel: str, pattern: str, instead: str) -> Mutant:
@@ -105,7 +104,8 @@ RESETS = [
     _reset(A, "product_control", "step_q"), _reset(A, "product_control", "word_q"), _reset(A, "threshold", "beat_q"),
     _reset(A, "window", "margin_q"), _reset(A, "window", "write_q"), _reset(A, "shift", "slot_q"),
     _reset(A, "fifo", "head_q"), _reset(A, "mean", "turn_q"), _reset(A, "decide", "beat_q"),
-    _reset(A, "fork", "left_done_q"), _reset(B, "frame_gather", "slot_q"), _reset(B, "concat", "beat_q"),
+    _reset(A, "fork", "left_done_q", "what drives it offers nothing in the cycle after a reset, which sets it back"),
+    _reset(B, "frame_gather", "slot_q"), _reset(B, "concat", "beat_q"),
     _reset(B, "pool", "tap_q"), _reset(B, "product_control", "step_q"),
 ]  # fmt: skip
 CLEARS = [

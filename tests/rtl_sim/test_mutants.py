@@ -99,20 +99,20 @@ def test_every_mutant_finds_its_text(design: Callable[[str], tuple[Dataflow, Pat
 
 @pytest.mark.parametrize("mutant", QUICK, ids=str)
 def test_a_mutant_is_seen(
-    mutant: Mutant, design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, icarus: Simulator
+    mutant: Mutant, design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, rapid: Simulator
 ) -> None:
-    assert seen(mutant, *design(mutant.design), tmp_path, icarus)
+    assert seen(mutant, *design(mutant.design), tmp_path, rapid)
 
 
 @pytest.mark.slow
 def test_nine_of_ten_mutants_are_seen(
-    design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, icarus: Simulator
+    design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, rapid: Simulator
 ) -> None:
     """Prints a table; those that change nothing do not count."""
     kinds: dict[str, list[bool]] = {}
     missed = []
     for number, mutant in enumerate(MUTANTS):
-        found = seen(mutant, *design(mutant.design), tmp_path / str(number), icarus)
+        found = seen(mutant, *design(mutant.design), tmp_path / str(number), rapid)
         print(f"{mutant} -> {found or mutant.equal or mutant.seen_by or 'MISSED'}", flush=True)
         if not mutant.equal:
             kinds.setdefault(mutant.kind, []).append(bool(found))

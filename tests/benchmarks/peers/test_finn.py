@@ -22,6 +22,7 @@ def test_a_small_layer_is_equal(tmp_path: Path) -> None:
     assert ours.first_output <= peer.first_output
 
 
+@pytest.mark.slow  # the small version is of one layer in simulation, above
 def test_both_are_routed(tmp_path: Path) -> None:
     ours, peer = finn._fmax(SMALL, tmp_path)
     assert 50 < peer < ours < 500, "MHz"

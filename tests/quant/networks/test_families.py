@@ -134,7 +134,7 @@ def test_a_network_that_streams_looks_at_no_later_frame(name: str, options: dict
 @pytest.mark.parametrize("name", ["i3d-lite", "x3d-lite", "slowfast-lite"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_causal_maps_do_not_depend_on_later_frames(name: str, causal: bool, settled: Settled) -> None:
-    network = settled(small(name, causal=causal, frames=8))
+    network = settled(small(name, causal=causal, frames=8).as_float())
     maps = []
     stem = network.stem if name == "i3d-lite" else network.body
     stem.register_forward_hook(lambda _, inputs, output: maps.append(output))
