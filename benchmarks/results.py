@@ -11,13 +11,23 @@ from framegate import __version__
 from framegate.files import write_json
 
 
-def keep(name: str, rows: list[dict[str, Any]], folder: Path | None) -> dict[str, Any]:
-    """The rows with where and when they were measured; written to `folder`/`name`.json if there is one."""
+def keep(
+    name: str, rows: list[dict[str, Any]], folder: Path | None, device: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The rows with where and when they were measured; written to `folder`/`name`.json if there is one.
+
+    `device`: what else is known of the machine.
+    """
     result = {
         "benchmark": name,
         "framegate": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            **(device or {}),
+        },
         "rows": rows,
     }
     if folder is not None:

@@ -152,6 +152,11 @@ class Stalls:
         held = self.most * (self._period + self.patience + _PATTERN)
         return int(self.offers[-1]) + 2 * self.latency + held + _SPARE
 
+    @property
+    def usual(self) -> int:
+        """Cycles that a run takes, about: everything is full long before the most clips have come."""
+        return self.limit // 4
+
     def of(self, bench: Bench) -> Bench:
         """`bench` as it runs in the stalled pass."""
         pixels, *load = bench.inputs

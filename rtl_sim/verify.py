@@ -100,7 +100,7 @@ def verify(
         inputs=(replace(bench.inputs[0], room=len(stalls.words) if stalls else 0), *bench.inputs[1:]),
     )
     end = int(passages[dataflow.result].taken[-1])
-    bench.build(end + (stalls.limit if stalls else 0))
+    bench.build(end + (stalls.usual if stalls else 0))
     started = time.perf_counter()
     # What no result needs, as frames that a stride leaves out, passes after the last one.
     linger = max(int(passage.taken[-1]) for passage in passages.values()) - end + 64

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from framegate.benchmarks.results import keep as kept
 from framegate.commands.console import Json, markdown, say, show
 from framegate.commands.options import MANY, within
 from framegate.errors import FramegateError
@@ -138,6 +139,50 @@ def latency(
         raise typer.Exit(FramegateError.exit_code)
 
 
+@app.command(epilog="Example: `framegate bench gpu --only tsm-lite --precisions fp32,fp16 --keep results`")
+def gpu(
+    only: Annotated[
+        str | None, typer.Option(help="Networks or checkpoints, by comma; by default all.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cuda, cpu, or auto for a GPU if there is one.")] = "auto",
+    precisions: Annotated[
+        str | None,
+        typer.Option(help="Of fp32, tf32, fp16, bf16, by comma; by default all that the device has."),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=10, max=MANY, help="Single runs that percentiles are of.")] = 1_500,
+    seconds: Annotated[
+        float, typer.Option(help="Of a window to count joules in.", callback=within(0.01, 3600, "seconds"))
+    ] = 2.0,
+    largest_batch: Annotated[int, typer.Option(min=1, max=MANY, help="Clips at once, at most.")] = 512,
+    compiled: Annotated[bool, typer.Option(help="Also by torch.compile, a minute for a network.")] = True,
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """Float networks on this machine's GPU, or CPU: latency of one clip with its tail, clips/s, joules per clip."""
+    from framegate.benchmarks.accelerators import gpu as benchmark
+    from framegate.benchmarks.accelerators import meter as meters
+
+    chosen = meters.choose(device)
+    meter, described = meters.meter(chosen), meters.describe(chosen)
+    described["idle_watts"] = meter.idle_watts()
+    effort = benchmark.Effort(runs=runs, seconds=seconds, largest_batch=largest_batch, compiled=compiled)
+    known = [name for name in benchmark.PRECISIONS if chosen.type == "cuda" or name != "tf32"]
+    name = f"gpu-{meters.short_name(described['device'])}"
+    rows: list[dict[str, Any]] = []
+    for row in benchmark.measure(
+        chosen,
+        meter,
+        say,
+        names=only.split(",") if only else benchmark.NETWORKS,
+        precisions=precisions.split(",") if precisions else known,
+        effort=effort,
+    ):
+        rows.append(row)
+        if keep:  # an hour's work is not lost when the last network does not fit
+            kept(name, rows, keep, described)
+    _show(name, rows, keep, json, _table(rows, _GPU_COLUMNS), described)
+
+
 @app.command(epilog="Example: `framegate bench peers --only finn,software --json`")
 def peers(
     only: Annotated[str | None, typer.Option(help="Of finn, nngen, software, simulation, by comma.")] = None,
@@ -174,6 +219,11 @@ _LATENCY_COLUMNS = {
     "measured_cycles": "measured", "latency_error": "error", "jitter": "jitter", "latency_ms": "latency, ms",
     "values": "values compared", "mismatches": "differ", "first_late_beat": "first late beat",
 }  # fmt: skip
+_GPU_COLUMNS = {
+    "network": "network", "precision": "precision", "mode": "mode", "batch": "batch", "runs": "runs",
+    "p50_ms": "p50, ms", "p90_ms": "p90", "p99_ms": "p99", "p999_ms": "p99.9", "max_ms": "max",
+    "clips_per_second": "clips/s", "joules_per_clip": "J/clip", "watts": "W",
+}  # fmt: skip
 _ZOO_COLUMNS = {
     "network": "network", "parameters": "parameters", "mmac": "MMAC", "top1": "top-1", "top1_order_only": "order only",
     "bit_exact": "exact", "latency_cycles": "cycles", "latency_error": "error", "jitter": "jitter",
@@ -202,11 +252,14 @@ def _cell(value: object) -> str:
 
 
 def _show(
-    name: str, rows: list[dict[str, Any]], keep: Path | None, as_json: bool, lines: list[str] | None = None
+    name: str,
+    rows: list[dict[str, Any]],
+    keep: Path | None,
+    as_json: bool,
+    lines: list[str] | None = None,
+    device: dict[str, Any] | None = None,
 ) -> None:
-    from framegate.benchmarks.results import keep as kept
-
-    result = kept(name, rows, keep)
+    result = kept(name, rows, keep, device)
     lines = lines or [", ".join(f"{key} {_short(value)}" for key, value in row.items()) for row in rows]
     show(result, [*lines, *([f"wrote {result['path']}"] if keep else [])], as_json)
 

@@ -15,6 +15,7 @@ from framegate.hls.flows.flow import FlowReport
 from framegate.hls.steps import locked
 
 from tests.cli.test_bitstream_and_report import LATENCY
+from tests.networks import compiled
 
 WARNING = "WARNING: "
 FLOW = FlowReport(
@@ -35,8 +36,12 @@ def build(tmp_path: Path) -> Path:
 
 
 def test_a_built_in_name_wins_over_a_folder_of_that_name(
-    framegate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    framegate: Callable,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    compiled("tsm-lite", "1200", tmp_path_factory, tmp_path / "tsm-lite")
     monkeypatch.chdir(tmp_path)
     run = ("compile", "tsm-lite", "--build", "tsm-lite", "--json")
     first, second = framegate(*run), framegate(*run)

@@ -8,6 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tests.networks import compiled
+
 
 def test_writes_a_whole_build_and_keeps_it_when_nothing_changed(framegate: Callable, tmp_path: Path) -> None:
     first = framegate("compile", "tsm-lite", "--build", tmp_path, "--json")
@@ -24,14 +26,16 @@ def test_writes_a_whole_build_and_keeps_it_when_nothing_changed(framegate: Calla
     assert other.json["dsp"] < first.json["dsp"], "half the rate takes fewer multipliers"
 
 
-def test_an_interrupted_step_is_made_again(framegate: Callable, tmp_path: Path) -> None:
-    framegate("compile", "tsm-lite", "--build", tmp_path)
-    (tmp_path / "rtl" / "framegate.sv").unlink()
-    (tmp_path / "rtl").rename(tmp_path / "gone")
-    again = framegate("compile", "tsm-lite", "--build", tmp_path)
+def test_an_interrupted_step_is_made_again(
+    framegate: Callable, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    build = compiled("tsm-lite", "1200", tmp_path_factory, tmp_path / "build")
+    (build / "rtl" / "framegate.sv").unlink()
+    (build / "rtl").rename(build / "gone")
+    again = framegate("compile", "tsm-lite", "--build", build)
     assert "compile …" in again.err
-    assert (tmp_path / "rtl" / "framegate.sv").is_file()
-    assert not list(tmp_path.glob(".*.part*"))
+    assert (build / "rtl" / "framegate.sv").is_file()
+    assert not list(build.glob(".*.part*"))
 
 
 def _cosine_network(target: Path) -> Path:

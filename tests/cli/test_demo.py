@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import small
+from tests.networks import compiled, small
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail"
 
@@ -79,14 +79,17 @@ def test_with_the_bitstream(framegate: Callable, tmp_path: Path) -> None:
 
 
 def test_a_missing_compiler_is_said_by_name(
-    framegate: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    framegate: Callable,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    build = compiled("tsm-lite", "1200", tmp_path_factory, tmp_path / "build")
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("make", "perl"):
         (tools / name).symlink_to(str(shutil.which(name)))
-    assert framegate("compile", "tsm-lite", "--build", tmp_path / "build").code == 0
     monkeypatch.setenv("PATH", str(tools))
-    result = framegate("simulate", tmp_path / "build", "--limit", 1)
+    result = framegate("simulate", build, "--limit", 1)
     assert result.code == 2
     assert "C++ compiler: neither g++" in result.err

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Result
+from tests.networks import compiled
 
 Framegate = Callable[..., Result]
 
 
-def test_the_front_and_its_picture(framegate: Framegate, tmp_path: Path) -> None:
-    plot = tmp_path / "front.png"
+def test_the_front_and_its_picture(
+    framegate: Framegate, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    plot = compiled("tsm-lite", "1200", tmp_path_factory, tmp_path / "build") / "front.png"
     told = framegate("explore", "--build", tmp_path / "build", "--points", 4, "--plot", plot)
     assert told.code == 0, told.err
     assert "slowest layer" in told.out
@@ -29,12 +32,9 @@ def test_the_front_and_its_picture(framegate: Framegate, tmp_path: Path) -> None
     ],
 )
 def test_a_build_without_figures_is_named(
-    target: str, message: str, framegate: Framegate, tmp_path: Path
+    target: str, message: str, framegate: Framegate, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    build = tmp_path / "build"
-    assert framegate("compile", "--build", build).code == 0
-    told = framegate(
-        "explore", "--build", tmp_path / "b", "--points", 2, "--target", target, "--measured", build
-    )
+    build = compiled("tsm-lite", "1200", tmp_path_factory, tmp_path / "build")
+    told = framegate("explore", "--build", build, "--points", 2, "--target", target, "--measured", build)
     assert told.code == 2
     assert f"{build}: {message}" in told.err

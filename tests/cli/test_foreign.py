@@ -22,7 +22,12 @@ FILES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-@pytest.mark.parametrize("name", FILES)
+LARGE = ("cnv_2w2a", "mobilenet_4b", "conv3d-fixed-point")  # a minute each; a small one of each kind is left
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in FILES]
+)
 def test_from_file_to_hardware(
     name: str, tmp_path: Path, rapid: Simulator, framegate: Callable[..., Result]
 ) -> None:

@@ -58,7 +58,12 @@ KERNELS: dict[str, Kernel] = {
 }
 
 
-@pytest.mark.parametrize("name", KERNELS)
+LARGE = ("window", "activation")  # half a minute of synthesis each; "wide window" and "fifo" are like them
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in KERNELS]
+)
 def test_values_and_cycles(
     name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,20 +151,26 @@ def test_cleared_frames_leave_the_weights(
     assert verdict.bit_exact, verdict.stalled
 
 
+HALF_A_MINUTE = pytest.mark.slow  # of synthesis
+
+
 @pytest.mark.parametrize(
     "kernel",
     [
         replace(MATVEC["banks"], ultra=True),
         replace(THRESHOLD["last-levels-in-block-ram"], ultra=True),
-        replace(THRESHOLD["first-level-in-block-ram"], ultra=True),
+        pytest.param(replace(THRESHOLD["first-level-in-block-ram"], ultra=True), marks=HALF_A_MINUTE),
         Fifo(name="fifo", input=WIDE, depth=5000, ultra=True),
-        Window(
-            name="window",
-            input=WIDE,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            ultra=True,
+        pytest.param(
+            Window(
+                name="window",
+                input=WIDE,
+                kernel=(3, 3),
+                stride=(1, 1),
+                padding=(1, 1, 1, 1),
+                ultra=True,
+            ),
+            marks=HALF_A_MINUTE,
         ),
     ],
     ids=lambda kernel: kernel.name,
