@@ -98,7 +98,8 @@ class FrameGather(nn.Module):
         return self.outputs or -(-self.frames // self.stride_t)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():
+        # Up to torch 2.11 a network that torch.compile traces takes itself for one that is exported.
+        if torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling():
             return self._node(x)
         clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, self.frames))  # channels last: as in `to_input`
         if self.taps:

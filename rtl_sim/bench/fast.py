@@ -12,7 +12,7 @@ _VERILATOR = (
     *("--x-assign", "unique", "--x-initial", "unique"),  # what is unknown is random, by `random_start`
     *("-Wno-fatal", "-O3"),
 )
-_MANY = 1_000_000  # cycles: a run of so many takes longer than a compiler that optimizes, in four times its time without
+_MANY = 1_000_000  # cycles from which it is worth it that the compiler optimizes, in four times the time
 # Of a program in parts a machine with more cores compiles some at once, but each part reads its headers anew.
 _PARTS = ("--output-split", "60000", "--output-split-cfuncs", "20000")
 

@@ -324,16 +324,18 @@ def _write_hex(target: Path, words: Iterable[int]) -> None:
 
 
 def _recording(source: Path) -> Recording:
-    lines = [line.split() for line in source.read_text().splitlines()]
-    beats = [(int(cycle), _word(word)) for cycle, word in lines if cycle != "waited"]
-    waited = next((int(cycles) for kind, cycles in lines if kind == "waited"), 0)
-    cycles = np.array([cycle for cycle, _ in beats], dtype=np.int64)
-    return Recording(cycles, [word for _, word in beats], waited)
+    beats, _, waited = source.read_text().partition("waited")
+    fields = beats.split()  # of a million beats: cycle, word, cycle, word …
+    cycles = np.fromiter(map(int, fields[::2]), np.int64)
+    return Recording(cycles, _words(fields[1::2]), int(waited or 0))
 
 
-def _word(digits: str) -> int:
-    """A word as $fwrite printed it, or -1: a digit is x or z where all its bits are, X or Z where some of them are."""
-    return -1 if set(digits.lower()) & {"x", "z"} else int(digits, 16)
+def _words(digits: Sequence[str]) -> list[int]:
+    """Words as $fwrite printed them, or -1: a digit is x or z where all its bits are, X or Z where some of them are."""
+    try:
+        return [int(word, 16) for word in digits]
+    except ValueError:
+        return [-1 if set(word.lower()) & {"x", "z"} else int(word, 16) for word in digits]
 
 
 @contextmanager

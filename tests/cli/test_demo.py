@@ -36,6 +36,7 @@ def test_everything_but_the_bitstream(framegate: Callable, tmp_path: Path) -> No
     assert found["bitstream"] is None
 
 
+@pytest.mark.slow  # independent classes are simulated in test_thresholds.py as well
 def test_synthetic_clips_for_a_network_of_other_classes(framegate: Callable, tmp_path: Path) -> None:
     model = small(
         tmp_path / "model.pt", classes=("shoplifting",), labels="independent", positive="shoplifting"

@@ -26,16 +26,24 @@ def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     "options",
     [
         {"shift": "online", "weight_bits": 3, "act_bits": 3},
-        {"name": "tsn-lite", "shift": "none", "weight_bits": 2, "act_bits": 2},
-        {"weight_bits": 8, "act_bits": 6, "widths": (8, 8, 8), "strides": (2, 2, 1)},
+        pytest.param(
+            {"name": "tsn-lite", "shift": "none", "weight_bits": 2, "act_bits": 2}, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            {"weight_bits": 8, "act_bits": 6, "widths": (8, 8, 8), "strides": (2, 2, 1)},
+            marks=pytest.mark.slow,
+        ),
         {"name": "tsm-mobilenet", "head_hidden": (6, 5), "shift_blocks": (1,)},
-        {
-            "name": "tsm-mobilenet",
-            "shift": "none",
-            "weight_bits": 3,
-            "head_bias": False,
-            "strides": (2, 2, 1),
-        },
+        pytest.param(
+            {
+                "name": "tsm-mobilenet",
+                "shift": "none",
+                "weight_bits": 3,
+                "head_bias": False,
+                "strides": (2, 2, 1),
+            },
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["online-3-bit", "tsn-2-bit", "identity-8-bit", "mobilenet", "mobilenet-no-shift-3-bit"],
 )

@@ -17,6 +17,9 @@ from framegate.rtl_sim.compare import compare_words
 
 CLIPS = 5  # two without a pause, one with short pauses, one in bursts, one more without a pause
 _LIMIT = 200_000  # cycles
+in_whole_networks_too = (
+    pytest.mark.slow
+)  # every kernel runs in Verilator there, every beat compared: test_zoo.py
 
 
 def stream(**changes: int | bool) -> Stream:

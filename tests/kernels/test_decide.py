@@ -15,7 +15,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.kernels.bench import check_kernel, each
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too
 
 
 def logits(**changes: int | bool) -> Stream:
@@ -74,6 +74,7 @@ def test_values_and_cycles(kernel: Decide, tmp_path: Path, icarus: Simulator) ->
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 @pytest.mark.parametrize("name", ["margin-above", "independent"])
 def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
     check_kernel(CASES[name], tmp_path, simulator="verilator")

@@ -11,7 +11,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import Depthwise, Window
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 
 def depthwise(channels: int, taps: int, pe: int, weight_bits: int = 4, **changes: int | bool) -> Depthwise:
@@ -55,6 +55,7 @@ def test_values_and_cycles(kernel: Depthwise, tmp_path: Path, icarus: Simulator)
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 @pytest.mark.parametrize("name", ["pe2", "signed-8bit"])
 def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
     check_kernel(CASES[name], tmp_path, simulator="verilator")

@@ -11,7 +11,7 @@ from framegate.hls.kernels import Fifo
 from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels import bench as kernel_bench
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 CASES = {f"depth-{depth}": Fifo(name="q", input=stream(), depth=depth) for depth in (1, 2, 3, 4, 5, 8, 100)}
 
@@ -21,6 +21,7 @@ def test_values_and_cycles(kernel: Fifo, tmp_path: Path, icarus: Simulator) -> N
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["depth-5"], tmp_path, simulator="verilator")
 

@@ -10,7 +10,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.compare import compare_words
 
 from tests.kernels import bench as kernel_bench
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 CASES = {
     "two-lanes": Fork(name="f", input=stream()),
@@ -24,6 +24,7 @@ def test_values_and_cycles(kernel: Fork, tmp_path: Path, icarus: Simulator) -> N
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["two-lanes"], tmp_path, simulator="verilator")
 

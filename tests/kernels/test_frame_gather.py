@@ -13,7 +13,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 Groups = tuple[tuple[int, int, int], ...]
 
@@ -54,6 +54,7 @@ def test_values_and_cycles(kernel: FrameGather, tmp_path: Path, icarus: Simulato
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["lateral"], tmp_path, simulator="verilator")
 

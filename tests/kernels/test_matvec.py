@@ -13,7 +13,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import MatVec, Window, hardware
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import CLIPS, check_kernel, each, random_clips, stream
+from tests.kernels.bench import CLIPS, check_kernel, each, in_whole_networks_too, random_clips, stream
 
 
 def matvec(rows: int, pe: int, simd: int, weight_bits: int = 4, **changes: int | bool) -> MatVec:
@@ -120,6 +120,7 @@ def test_values_and_cycles(kernel: MatVec, tmp_path: Path, icarus: Simulator) ->
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 @pytest.mark.parametrize("name", ["signed-8bit", "bias"])
 def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
     check_kernel(CASES[name], tmp_path, simulator="verilator")

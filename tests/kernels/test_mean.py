@@ -9,7 +9,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import Mean
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 CASES = {
     "frame": Mean(name="m", input=stream(), over="frame"),
@@ -28,6 +28,7 @@ def test_values_and_cycles(kernel: Mean, tmp_path: Path, icarus: Simulator) -> N
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["clip-signed"], tmp_path, simulator="verilator")
 

@@ -9,7 +9,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import Pace
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 CASES = {
     "uneven": Pace(name="p", input=stream(), interval=57),
@@ -28,6 +28,7 @@ def test_values_and_cycles(kernel: Pace, tmp_path: Path, icarus: Simulator) -> N
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["uneven"], tmp_path, simulator="verilator")
 

@@ -12,7 +12,7 @@ from framegate.hls.stream import Stream
 from framegate.rtl_sim.bench.simulator import Simulator
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 
 def taken(taps: int, **changes: int | bool) -> Stream:
@@ -33,6 +33,7 @@ def test_values_and_cycles(kernel: Pool, tmp_path: Path, icarus: Simulator) -> N
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["max-signed"], tmp_path, simulator="verilator")
 

@@ -9,7 +9,7 @@ from framegate.hls.kernels import Skid
 from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests.kernels import bench as kernel_bench
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 CASES = {
     "two-lanes": Skid(name="s", input=stream()),
@@ -23,6 +23,7 @@ def test_values_and_cycles(kernel: Skid, tmp_path: Path, icarus: Simulator) -> N
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["two-lanes"], tmp_path, simulator="verilator")
 

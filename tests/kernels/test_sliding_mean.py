@@ -7,7 +7,7 @@ import numpy as np
 from framegate.hls.kernels import Mean, SlidingMean
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 
 def sliding(window: int, frames: int, **changes: int | bool) -> SlidingMean:
@@ -28,6 +28,7 @@ def test_values_and_cycles(kernel: SlidingMean, tmp_path: Path, icarus: Simulato
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["every-second-frame"], tmp_path, simulator="verilator")
 

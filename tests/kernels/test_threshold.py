@@ -10,7 +10,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import Threshold
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 
 def threshold(bits: int, base: int = 0, rows: int = 4, steps: int = 0, **changes: int | bool) -> Threshold:
@@ -55,6 +55,7 @@ def test_values_and_cycles(kernel: Threshold, tmp_path: Path, icarus: Simulator)
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["signed-4bit"], tmp_path, simulator="verilator")
 

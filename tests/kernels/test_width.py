@@ -9,7 +9,7 @@ from framegate.errors import UsageError
 from framegate.hls.kernels import Width
 from framegate.rtl_sim.bench.simulator import Simulator
 
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 CASES = {
     "up": Width(name="u", input=stream(), lanes=4),
@@ -26,6 +26,7 @@ def test_values_and_cycles(kernel: Width, tmp_path: Path, icarus: Simulator) -> 
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 def test_values_and_cycles_in_verilator(tmp_path: Path) -> None:
     check_kernel(CASES["down"], tmp_path, simulator="verilator")
 

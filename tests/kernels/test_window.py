@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FIXED_SEED
-from tests.kernels.bench import check_kernel, each, random_clips, stream
+from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 from tests.kernels.stepping import Read, stepped
 
 
@@ -70,6 +70,7 @@ def test_values_and_cycles(kernel: Window, tmp_path: Path, icarus: Simulator) ->
     check_kernel(kernel, tmp_path, simulator=icarus)
 
 
+@in_whole_networks_too
 @pytest.mark.parametrize("name", ["3x3-repeated", "depthwise"])
 def test_values_and_cycles_in_verilator(name: str, tmp_path: Path) -> None:
     check_kernel(CASES[name], tmp_path, simulator="verilator")

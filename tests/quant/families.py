@@ -43,7 +43,7 @@ OPTIONS = {
         "head_hidden": (8,),
     },
 }
-LARGE = ("slowfast-lite", "r2plus1d-lite", "x3d-lite")
+LARGE = ("slowfast-lite", "r2plus1d-lite")
 CAUSAL = ("i3d-lite", "slowfast-lite", "r2plus1d-lite", "x3d-lite")  # those with the option
 
 

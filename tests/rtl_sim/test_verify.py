@@ -90,8 +90,9 @@ def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Pa
 @pytest.mark.parametrize(
     "name",
     [
-        "online", "two-stages", "odd-size", "slow", "separable", "separable-fast", "two-rates", "two-rates-fast",
-        "two-rates-uneven", "endless", "endless-two-rates",
+        "online", "slow", "separable-fast", "two-rates-uneven", "endless-two-rates",
+        *(pytest.param(name, marks=pytest.mark.slow)
+          for name in ("two-stages", "odd-size", "separable", "two-rates", "two-rates-fast", "endless")),
     ],
 )  # fmt: skip
 def test_other_networks(name: str, tmp_path: Path, rapid: Simulator) -> None:

@@ -23,7 +23,7 @@ from tests.quant.families import CAUSAL, OPTIONS, large_ones_slow, small
 RATE = 60_000.0  # frames per second: few cycles to simulate
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("name", large_ones_slow(OPTIONS))
 def test_every_value_and_every_cycle(
     name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, rapid: Simulator
 ) -> None:

@@ -146,6 +146,7 @@ def hardware(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
+@pytest.mark.slow  # to export it takes half a minute
 def test_the_pathways_of_slowfast_are_gathers_pools_and_concatenations(hardware: Callable) -> None:
     dataflow = read_dataflow(hardware("slowfast-lite"))
     gathers = [kernel for kernel in dataflow.kernels if isinstance(kernel, FrameGather)]

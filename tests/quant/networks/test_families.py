@@ -30,7 +30,7 @@ from qonnx.core.onnx_exec import execute_onnx
 
 from tests.networks import exported
 from tests.quant.conftest import noise
-from tests.quant.families import CAUSAL, OPTIONS, small
+from tests.quant.families import CAUSAL, LARGE, OPTIONS, small
 
 Settled = Callable[[NetworkConfig], Network]
 VARIANTS = [(name, {}) for name in OPTIONS] + [(name, {"causal": True}) for name in CAUSAL]
@@ -92,7 +92,10 @@ def test_float_and_quantized_are_one_definition(name: str, settled: Settled, tmp
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [*[(name, {}) for name in OPTIONS], ("i3d-lite", {"causal": True})],
+    [
+        *[pytest.param(name, {}, marks=pytest.mark.slow if name in LARGE else ()) for name in OPTIONS],
+        ("i3d-lite", {"causal": True}),
+    ],
     ids=lambda value: str(value),
 )
 def test_the_exported_graph_gives_the_network_s_logits(

@@ -56,7 +56,9 @@ def test_a_run_leaves_what_the_next_steps_read(finished: Path, shop: Path) -> No
     assert set(metrics) == {"float", "quantized"}
 
 
-@pytest.mark.parametrize("moment", ["float epoch 1/2", "float epoch 2/2", "w4a4 epoch 1/2"])
+@pytest.mark.parametrize(
+    "moment", ["float epoch 1/2", pytest.param("float epoch 2/2", marks=pytest.mark.slow), "w4a4 epoch 1/2"]
+)
 def test_an_interrupted_run_ends_as_if_it_had_not_been(
     moment: str, finished: Path, shop: Path, tmp_path: Path
 ) -> None:
@@ -199,7 +201,9 @@ def binary(shop: Path, tmp_path: Path) -> Path:
     return tmp_path / "binary"
 
 
-@pytest.mark.parametrize("moment", ["float epoch 1/2", "w4a4 epoch 1/2"])
+@pytest.mark.parametrize(
+    "moment", [pytest.param("float epoch 1/2", marks=pytest.mark.slow), "w4a4 epoch 1/2"]
+)
 def test_averages_dropout_and_teacher_survive_an_interruption(
     moment: str, binary: Path, tmp_path: Path
 ) -> None:
