@@ -159,8 +159,8 @@ def gpu(
     json: Json = False,
 ) -> None:
     """Float networks on this machine's GPU, or CPU: latency of one clip with its tail, clips/s, joules per clip."""
-    from framegate.benchmarks.accelerators import gpu as benchmark
-    from framegate.benchmarks.accelerators import meter as meters
+    from framegate.benchmarks.peers import gpu as benchmark
+    from framegate.benchmarks.peers import gpu_meter as meters
 
     chosen = meters.choose(device)
     meter, described = meters.meter(chosen), meters.describe(chosen)

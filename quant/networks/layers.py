@@ -77,6 +77,11 @@ _CHANNEL = {"max": ChannelMaxQuant, "learned": ChannelLearnedQuant}
 Groups = tuple[tuple[int, int, int], ...]  # (channel begin, channel end, frame offset)
 
 
+def _exported() -> bool:
+    """Whether a graph is made for others; up to torch 2.11 a network that torch.compile traces says so as well."""
+    return torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling()
+
+
 class FrameGather(nn.Module):
     """Output frame j: the concatenated channel ranges of frames j*stride_t + offset; zero outside the clip.
 
@@ -98,8 +103,7 @@ class FrameGather(nn.Module):
         return self.outputs or -(-self.frames // self.stride_t)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Up to torch 2.11 a network that torch.compile traces takes itself for one that is exported.
-        if torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling():
+        if _exported():
             return self._node(x)
         clips = x.permute(0, 2, 3, 1).unflatten(0, (-1, self.frames))  # channels last: as in `to_input`
         if self.taps:
@@ -176,7 +180,7 @@ class FrameMean(nn.Module):
         return self._sum(x) * inverse_power_of_two(self.frames)
 
     def _sum(self, x: Tensor) -> Tensor:
-        if not torch.compiler.is_exporting():
+        if not _exported():
             return x.unflatten(0, (-1, self.frames)).sum(dim=1)
         return torch.onnx.ops.symbolic(
             "framegate.hls.finn_ops::FrameMean",
@@ -207,7 +211,7 @@ class ChannelMax(nn.Module):
         self.group = group
 
     def forward(self, x: Tensor) -> Tensor:
-        if not torch.compiler.is_exporting():
+        if not _exported():
             return x.unflatten(1, (-1, self.group)).max(dim=2).values
         return torch.onnx.ops.symbolic(
             "framegate.hls.finn_ops::ChannelMax",

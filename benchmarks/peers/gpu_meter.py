@@ -44,7 +44,7 @@ def meter(device: torch.device) -> Meter:
     try:
         import pynvml
     except ModuleNotFoundError:
-        raise UsageError("nvidia-ml-py: not installed; run pip install 'framegate[bench]'") from None
+        raise UsageError("nvidia-ml-py: not installed; run pip install nvidia-ml-py") from None
     pynvml.nvmlInit()
     handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
     return Meter(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)

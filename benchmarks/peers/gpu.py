@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from framegate.benchmarks.accelerators.meter import Meter
-from framegate.benchmarks.accelerators.subject import PRECISIONS, OnDevice, Step, Subject, arithmetic, subject
+from framegate.benchmarks.peers.gpu_meter import Meter
+from framegate.benchmarks.peers.gpu_subject import PRECISIONS, OnDevice, Step, Subject, arithmetic, subject
 from framegate.errors import UsageError
 
 NETWORKS = (
