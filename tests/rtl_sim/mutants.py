@@ -48,10 +48,13 @@ def _counts(design: str, kernel: str, pattern: str, instead: str) -> Mutant:
     return Mutant("counter off by one", design, f"{kernel}.sv", pattern, instead)
 
 
-def _uncleared(design: str, instance: str) -> Mutant:
+def _uncleared(design: str, instance: str, seen_by: str = "") -> Mutant:
     """An instance that `clear` does not reach."""
     pattern = rf"(u_{instance} \( \.clk\(clk\), \.rst\()reset"
-    return Mutant("clear not connected", design, "framegate.sv", pattern, r"\1rst")
+    return Mutant("clear not connected", design, "framegate.sv", pattern, r"\1rst", seen_by=seen_by)
+
+
+AT_REST = "other seeds: the one clip that is cut is cut while this kernel holds nothing"
 
 
 IGNORES_READY = [
@@ -110,8 +113,11 @@ RESETS = [
 ]  # fmt: skip
 CLEARS = [
     Mutant("clear not connected", A, "framegate.sv", r"wire reset = rst \|\| clear;", "wire reset = rst;"),
-    *(_uncleared(A, name) for name in ("stem", "stem_window", "stem_act", "stage1_shift", "segments")),
-    *(_uncleared(B, name) for name in ("fast_gather", "depthwise", "concat")),
+    _uncleared(A, "stem_window"),
+    _uncleared(B, "fast_gather"),
+    _uncleared(B, "concat"),
+    *(_uncleared(A, name, AT_REST) for name in ("stem", "stem_act", "stage1_shift", "segments")),
+    _uncleared(B, "depthwise", AT_REST),
 ]
 COUNTERS = [
     _counts(A, "product_control", r"STEP'\(STEPS - 1\)", "STEP'(STEPS - 2)"),
@@ -130,7 +136,8 @@ VALUES = [
     Mutant("window address", A, "window.sv", r"(\bFREE_FRAME = PIXELS'\(\(HEIGHT - LAST_TOP\) \* WIDTH)", r"\1 + 1"),
     Mutant("sign extension", A, "add.sv", r"\(LEFT_SIGNED != 0\) && left\[LEFT_BITS-1\]", "1'b0"),
     Mutant("sign extension", A, "threshold_level.sv", r"\{\(IN_SIGNED != 0\) && x\[IN_BITS-1\], x\}", "{1'b0, x}"),
-    Mutant("sign extension", A, "mean.sv", r"\(SIGNED != 0\) && value\[IN_BITS-1\]", "1'b0"),
+    Mutant("sign extension", A, "mean.sv", r"\(SIGNED != 0\) && value\[IN_BITS-1\]", "1'b0",
+           seen_by="clips of two frames with scores of unlike sign: of two below 0 what is lost is a whole turn"),
     Mutant("bit dropped", A, "adder_tree.sv", r"ab \+ cd", "ab | cd"),
     Mutant("bit dropped", A, "joint_sum.sv", r"field \+ FIELD'\(borrowed\)", "field",
            seen_by="--probe: sums are off by one, which the activation behind them may hide"),

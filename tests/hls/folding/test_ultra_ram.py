@@ -25,6 +25,7 @@ from tests.kernels.test_threshold import CASES as THRESHOLD
 
 BOARD = load_target("kv260")
 WIDE = stream(frames=1, height=16, width=160, channels=128, lanes=16)
+HALF_A_MINUTE = pytest.mark.slow  # of synthesis or simulation
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def loadable_design(folded: Dataflow, folder: Path) -> tuple[Dataflow, Path]:
     return moved, emit(moved, times, folder / "rtl")
 
 
-@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("fast", [pytest.param(False, marks=HALF_A_MINUTE), True])
 def test_loaded_weights_give_the_same_integers_in_the_same_cycles(
     loadable: tuple[Dataflow, Path], fast: bool, tmp_path: Path, icarus: Simulator
 ) -> None:
@@ -149,9 +150,6 @@ def test_cleared_frames_leave_the_weights(
     dataflow, rtl = loadable
     verdict = verify(dataflow, rtl, random_pixels(dataflow, 1), tmp_path / "sim", simulator=icarus, seed=1)
     assert verdict.bit_exact, verdict.stalled
-
-
-HALF_A_MINUTE = pytest.mark.slow  # of synthesis
 
 
 @pytest.mark.parametrize(
