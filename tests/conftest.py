@@ -6,7 +6,7 @@ import secrets
 import shutil
 
 import pytest
-from framegate.rtl_sim.bench.simulator import Simulator
+from framegate.rtl_sim.bench.simulator import SIMULATORS, Simulator
 from hypothesis import HealthCheck, settings
 
 collect_ignore = ["kernels/example"]  # a kernel that is no part of this package: see test_three_files.py
@@ -49,6 +49,14 @@ def icarus() -> Simulator:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
     return "icarus"
+
+
+@pytest.fixture(params=SIMULATORS)
+def simulator(request: pytest.FixtureRequest) -> Simulator:
+    """Each in turn; Icarus where it is."""
+    if request.param == "icarus":
+        request.getfixturevalue("icarus")
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests import foreign
 from tests.cli.conftest import Result
+from tests.slow import slow_if
 
 FILES: dict[str, Callable[[Path], Path]] = {
     "cnv_2w2a": foreign.cnv_2w2a,
@@ -25,9 +26,7 @@ FILES: dict[str, Callable[[Path], Path]] = {
 LARGE = ("cnv_2w2a", "mobilenet_4b", "conv3d-fixed-point")  # a minute each; a small one of each kind is left
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in FILES]
-)
+@pytest.mark.parametrize("name", slow_if(LARGE.__contains__, FILES))
 def test_from_file_to_hardware(
     name: str, tmp_path: Path, rapid: Simulator, framegate: Callable[..., Result]
 ) -> None:

@@ -3,9 +3,10 @@
 
 from collections.abc import Iterable
 
-import pytest
 from _pytest.mark.structures import ParameterSet
 from framegate.quant.networks.checkpoint import NetworkConfig
+
+from tests.slow import slow_if
 
 SMALL = {"classes": ("a", "b", "c"), "frames": 4, "size": 16}
 OPTIONS = {
@@ -54,4 +55,4 @@ def small(name: str, **options: object) -> NetworkConfig:
 
 def large_ones_slow(names: Iterable[str]) -> list[ParameterSet]:
     """`names` to parametrize a test with, which takes the largest networks half a minute each."""
-    return [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in names]
+    return slow_if(LARGE.__contains__, names)

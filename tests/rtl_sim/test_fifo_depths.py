@@ -15,6 +15,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
 from tests.dataflows import folded_residual, random_pixels, residual, two_rates
+from tests.slow import slow_if
 
 Design = tuple[Dataflow, Schedule]
 TARGET = load_target("ulx3s-85f")
@@ -27,10 +28,7 @@ CASES = [(name, fifo.name) for name, (_, times) in DESIGNS.items() for fifo in t
 LIKE_THE_FIRST = "two-stages"  # of residual blocks as well, each with the same FIFOs
 
 
-@pytest.mark.parametrize(
-    ("design", "fifo"),
-    [pytest.param(*case, marks=pytest.mark.slow if case[0] == LIKE_THE_FIRST else ()) for case in CASES],
-)
+@pytest.mark.parametrize(("design", "fifo"), slow_if(lambda case: case[0] == LIKE_THE_FIRST, CASES))
 def test_one_beat_less_stalls(design: str, fifo: str, tmp_path: Path, rapid: Simulator) -> None:
     complete, times = DESIGNS[design]
     rtl = emit(shortened(complete, fifo), times, tmp_path / "rtl")

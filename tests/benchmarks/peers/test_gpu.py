@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float networks' latency on what is there: a dry run on the CPU with small counts."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +8,8 @@ import pytest
 import torch
 from framegate.benchmarks.peers import gpu
 from framegate.benchmarks.peers import gpu_meter as meter
-from framegate.benchmarks.peers.gpu_subject import subject
 from framegate.errors import UsageError
 
-from tests.cli.conftest import Result, framegate  # noqa: F401  a fixture
 from tests.networks import small
 
 DRY = gpu.Effort(runs=10, warm_up=1, seconds=0.01, largest_batch=8, compiled=False)
@@ -46,22 +42,6 @@ def test_a_row_per_precision_and_mode(tmp_path: Path) -> None:
     assert rows[2]["batch"] in (4, 8)
 
 
-def test_the_command_keeps_device_and_rows(
-    framegate: Callable[..., Result],  # noqa: F811
-    tmp_path: Path,
-) -> None:
-    counts = ("--runs", 10, "--seconds", 0.01, "--largest-batch", 4, "--no-compiled", "--precisions", "fp32")
-    checkpoint = small(tmp_path / "small.pt")
-    result = framegate(
-        "bench", "gpu", "--device", "cpu", "--only", checkpoint, *counts, "--keep", tmp_path, "--json"
-    )
-    assert result.code == 0, result.err
-    kept = json.loads((tmp_path / "gpu-cpu.json").read_text())
-    assert kept["rows"] == result.json["rows"]
-    assert kept["machine"]["device"].startswith("CPU, ")
-    assert kept["machine"]["torch"] == torch.__version__
-
-
 def test_what_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=r"^--device tpu: unknown; choose one of auto, cuda, cpu$"):
         meter.choose("tpu")
@@ -85,15 +65,3 @@ def test_what_is_not_there_is_named() -> None:
 )
 def test_a_file_is_called_after_the_device(device: str, name: str) -> None:
     assert meter.short_name(device) == name
-
-
-def test_frames_are_gathered_under_torch_compile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Up to torch 2.11 what it traces takes itself for an export, whose node for a gather has no values."""
-    network = subject(str(small(tmp_path / "small.pt"))).network
-    pixels = torch.rand(4, 3, 16, 16)
-    with torch.inference_mode():
-        expected = network(pixels)
-        assert torch.allclose(torch.compile(network, backend="eager")(pixels), expected, atol=1e-6)
-        for function in ("is_exporting", "is_dynamo_compiling"):
-            monkeypatch.setattr(torch.compiler, function, lambda: True)
-        assert torch.equal(network(pixels), expected)

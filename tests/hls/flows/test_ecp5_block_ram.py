@@ -19,6 +19,7 @@ from tests.hls.flows.design import design_of
 from tests.kernels import bench
 from tests.kernels.bench import stream
 from tests.kernels.test_threshold import CASES as THRESHOLD
+from tests.slow import slow_if
 
 _RNG = np.random.default_rng(0)
 _NINE = stream(frames=2, height=8, width=12, channels=16, lanes=2)  # beats of 8 bits
@@ -61,9 +62,7 @@ KERNELS: dict[str, Kernel] = {
 LARGE = ("window", "activation")  # half a minute of synthesis each; "wide window" and "fifo" are like them
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in KERNELS]
-)
+@pytest.mark.parametrize("name", slow_if(LARGE.__contains__, KERNELS))
 def test_values_and_cycles(
     name: str, tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

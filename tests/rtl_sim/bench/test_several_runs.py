@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.errors import FramegateError
-from framegate.rtl_sim.bench.simulator import SIMULATORS, Bench, Simulator
+from framegate.rtl_sim.bench.simulator import Bench, Simulator
 
 from tests.rtl_sim.bench.test_simulator import CHANGED, COUNTS, STARTED, bench
 
@@ -23,12 +23,7 @@ def three_paces(made: Bench) -> list[Bench]:
     ]
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_each_of_several_runs_starts_from_nothing(
-    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if simulator == "icarus":
-        request.getfixturevalue("icarus")
+def test_each_of_several_runs_starts_from_nothing(simulator: Simulator, tmp_path: Path) -> None:
     made = bench(COUNTS, tmp_path, simulator)
     made.build()
     runs = three_paces(made)
@@ -40,12 +35,7 @@ def test_each_of_several_runs_starts_from_nothing(
             assert several[port].cycles.tolist() == one[port].cycles.tolist()
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
-def test_of_several_runs_the_one_that_fails_is_named(
-    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if simulator == "icarus":
-        request.getfixturevalue("icarus")
+def test_of_several_runs_the_one_that_fails_is_named(simulator: Simulator, tmp_path: Path) -> None:
     made = bench(CHANGED, tmp_path, simulator)
     made.build()
     always, _, paused = three_paces(made)

@@ -106,13 +106,8 @@ def test_a_sink_is_ready_as_told(tmp_path: Path, quick: Simulator) -> None:
     assert made.run(1000)["out"].cycles.tolist() == [2, 5, 8, 11]
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
 @pytest.mark.parametrize("body", [WITHDRAWN, CHANGED], ids=["withdrawn", "changed"])
-def test_a_beat_that_does_not_wait_is_caught(
-    body: str, simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if simulator == "icarus":
-        request.getfixturevalue("icarus")
+def test_a_beat_that_does_not_wait_is_caught(body: str, simulator: Simulator, tmp_path: Path) -> None:
     made = bench(body, tmp_path, simulator, accepts=np.array([False, False, False, True]))
     made.build()
     with pytest.raises(
@@ -252,12 +247,9 @@ def test_partly_undefined_digits_are_marked(body: str, tmp_path: Path, icarus: S
     assert made.run(300)["out"].words == [-1] * 4
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
 def test_a_module_that_does_not_compile_gives_one_line_and_the_log(
-    simulator: Simulator, tmp_path: Path, request: pytest.FixtureRequest
+    simulator: Simulator, tmp_path: Path
 ) -> None:
-    if simulator == "icarus":
-        request.getfixturevalue("icarus")
     made = bench("assign in_ready = nowhere.at_all;", tmp_path, simulator)
     with pytest.raises(FramegateError) as failure:
         made.build()
