@@ -10,7 +10,7 @@ from framegate.errors import UsageError
 from framegate.hls.dataflow.graph import PIXELS, Dataflow, Link
 from framegate.hls.emission.emit import TOP, load_beats, net_name, nets
 from framegate.hls.kernels import LOAD_BITS
-from framegate.hls.schedule.schedule import Passage, latencies, passages_of
+from framegate.hls.schedule.schedule import Passage, latencies, passages_of, pixel_times
 from framegate.hls.stream import from_beats, to_beats
 from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, Tap
 from framegate.rtl_sim.compare import differences, total
@@ -73,7 +73,7 @@ def verify(
 
     `offers` (the cycle from which each pixel is offered) and `accepts` (the sink's pattern) make pauses: values
     must stay. Cycles are predicted for a source that is slower but even, not for bursts and a sink that stalls.
-    `seed`: of a second pass, with stalls and a clip that `clear` cuts (None for none), and of the state that Verilator
+    `seed`: of a second pass, with stalls and clips that `clear` cuts (None for none), and of the state that Verilator
     starts from (None: as `start_seed` says). Raises UsageError for clips of
     another shape or a missing tool, FramegateError when the first pass stops early.
     """
@@ -91,13 +91,14 @@ def verify(
     latency = int(latencies(passages, dataflow)[0])
     stalls = None
     if seed is not None:
-        stalls = Stalls(dataflow=dataflow, latency=latency, load=len(load), seed=seed)
+        at_work = _at_work(dataflow, passages, len(pixels))
+        stalls = Stalls(dataflow=dataflow, latency=latency, at_work=at_work, load=len(load), seed=seed)
     bench = _bench(dataflow, rtl, pixels, work, simulator, offers, accepts, load)
     bench = replace(
         bench,
         seed=seed,
         taps=tuple(Tap(name=net.name, bits=net.bits) for net in nets(dataflow)[:-1]) if probe else (),
-        inputs=(replace(bench.inputs[0], room=len(stalls.words) if stalls else 0), *bench.inputs[1:]),
+        inputs=(replace(bench.inputs[0], room=stalls.room if stalls else 0), *bench.inputs[1:]),
     )
     end = int(passages[dataflow.result].taken[-1])
     bench.build(end + (stalls.usual if stalls else 0))
@@ -138,6 +139,15 @@ def _verdict(
         cycles=int(recorded["m_axis"].cycles[-1]),
         seconds=seconds,
     )
+
+
+def _at_work(
+    dataflow: Dataflow, passages: dict[Link, Passage], clips: int
+) -> tuple[tuple[int, int], ...]:
+    """The first and the last beat of the first clip on each stream: cycles after its first pixel."""
+    start = int(pixel_times(passages, dataflow)[0, 0])
+    every = [passage.taken - start for passage in passages.values()]
+    return tuple((int(taken[0]), int(taken[len(taken) // clips - 1])) for taken in every if len(taken) >= clips)
 
 
 def _bench(

@@ -18,12 +18,15 @@ NEW_SEEDS = settings(FIXED_SEED, derandomize=False)
 
 @pytest.hookimpl(tryfirst=True)  # before hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose a seed; where CI is set, fail without Icarus, as kernels would pass unsimulated."""
+    """Choose a seed, share the cores; where CI is set, fail without Icarus, as kernels would pass unsimulated."""
     if os.environ.get("CI") and shutil.which("iverilog") is None:
         raise pytest.UsageError(
             "CI is set and iverilog is not on PATH: the tests of the RTL would be skipped; "
             "install Icarus Verilog (apt-get install iverilog) or unset CI"
         )
+    if config.getoption("numprocesses", None):
+        # Of the workers, which start later: threads that wait for each other's core take ten times the time.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = str(secrets.randbelow(1 << 31))
 

@@ -103,5 +103,5 @@ def _in_words(stalled: dict[str, Any]) -> str:
     inside = f", stalls on {streams[0]} of {streams[1]} streams" if streams else ""
     return (
         f"stalled: seed {stalled['seed']}, pixels waited {stalled['longest_wait']:,} cycles at most ({full}){inside}; "
-        f"`clear` after {stalled['cut_after']:,} beats of a clip"
+        f"`clear` after {', '.join(f'{beats:,}' for beats in stalled['cut_after'])} beats of a clip"
     )

@@ -141,9 +141,10 @@ def test_icarus_is_named_when_missing() -> None:
 
 
 _RUNNER = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from framegate.hls import tools
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs start with it ignored
 tools.run(["/bin/sh", "-c", "echo started; sleep 90 & sleep 90; wait"], Path(), os.environ, Path(sys.argv[1]))
 """
 

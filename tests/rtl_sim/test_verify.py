@@ -129,9 +129,10 @@ def test_stalls_and_a_cut_clip_change_no_value(
     assert found.full
     assert found.longest_wait > tiny.times.initiation_interval
     beats = tiny.dataflow.pixels.beats
-    assert beats // 2 <= found.cut_after < beats
+    assert beats // 2 <= found.cut_after[0] < beats
+    assert len(set(found.cut_after)) > 2
     if not probe:
-        assert found.values == 4 * found.clips > 2 * 4
+        assert found.values >= 4 * (found.clips + 5) > 2 * 4  # one behind each of five other cuts
         assert found.streams_stalled is None
         return
     assert found.values > values_of_all_streams(tiny.dataflow, found.clips)
@@ -154,7 +155,7 @@ def test_a_stream_that_is_cut_begins_anew(tmp_path: Path, icarus: Simulator) -> 
     assert spoiled.mismatches == 0
     assert not spoiled.bit_exact
     assert spoiled.stalled is not None
-    assert re.match(r"stalled, seed 3: after `clear`: decide: clip \d", str(spoiled.stalled.first_mismatch))
+    assert re.match(r"stalled, seed 3: after `clear` \d+ cycles behind beat \d+: decide: clip \d", str(spoiled.stalled.first_mismatch))
 
 
 def test_lanes_that_do_not_divide_each_other(tmp_path: Path, icarus: Simulator) -> None:
