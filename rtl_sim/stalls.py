@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from framegate.errors import FramegateError
@@ -46,13 +45,15 @@ class Stalls:
     """What source and sink do in the stalled pass, drawn from `seed`, for a design with this latency (cycles).
 
     The part of a clip before `clear`, then as many whole ones as it takes until a result that the sink holds makes the
-    pixels wait. Short runs behind it cut a clip at other moments: a kernel that `clear` does not reach is seen only when
-    that finds it at work.
+    pixels wait. Short runs behind it cut a clip at other moments: a kernel that `clear` does not reach is seen only
+    when that finds it at work.
     """
 
     dataflow: Dataflow
     latency: int
-    at_work: tuple[tuple[int, int], ...]  # first and last beat of a clip on each stream: cycles after its first pixel
+    at_work: tuple[
+        tuple[int, int], ...
+    ]  # first and last beat of a clip on each stream: cycles after its first pixel
     load: int  # words that fill memories before the first pixel
     seed: int
 

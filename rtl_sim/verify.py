@@ -141,13 +141,13 @@ def _verdict(
     )
 
 
-def _at_work(
-    dataflow: Dataflow, passages: dict[Link, Passage], clips: int
-) -> tuple[tuple[int, int], ...]:
+def _at_work(dataflow: Dataflow, passages: dict[Link, Passage], clips: int) -> tuple[tuple[int, int], ...]:
     """The first and the last beat of the first clip on each stream: cycles after its first pixel."""
     start = int(pixel_times(passages, dataflow)[0, 0])
     every = [passage.taken - start for passage in passages.values()]
-    return tuple((int(taken[0]), int(taken[len(taken) // clips - 1])) for taken in every if len(taken) >= clips)
+    return tuple(
+        (int(taken[0]), int(taken[len(taken) // clips - 1])) for taken in every if len(taken) >= clips
+    )
 
 
 def _bench(

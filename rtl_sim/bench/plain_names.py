@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of any name for tools that cannot take them: make and the shells inside tools split and expand names."""
+"""Folders of any name for tools that cannot take them: make and the shells inside tools split and expand names.
+
+And the same names for the same modules: Verilator writes them into its programs, which ccache then knows.
+"""
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +15,7 @@ from pathlib import Path
 from framegate.errors import UsageError
 from framegate.hls import tools
 
+_MODULES = "modules"  # folder in a bench's
 _PLAIN = re.compile(r"[A-Za-z0-9_./+,@-]*")
 
 
@@ -29,6 +34,25 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], lo
                 text = text.replace(link, meant)
             log.write_text(text)
     return status
+
+
+def copies(modules: Mapping[str, Path], work: Path) -> list[Path]:
+    """`modules` in a folder of `work`, where every build calls them by the same names."""
+    shutil.rmtree(folder := work / _MODULES, ignore_errors=True)
+    folder.mkdir()
+    return [Path(shutil.copyfile(path, folder / name)) for name, path in modules.items()]
+
+
+@contextmanager
+def by_origin(log: Path, modules: Mapping[str, Path]) -> Iterator[None]:
+    """Name in the log what each copied module was copied from."""
+    try:
+        yield
+    finally:
+        if log.is_file():
+            copy = rf"(?:\.\./)?{_MODULES}/(\w+\.sv)"
+            text = log.read_text(errors="replace")
+            log.write_text(re.sub(copy, lambda found: str(modules.get(found[1], found[0])), text))
 
 
 @contextmanager

@@ -29,7 +29,6 @@ _HARNESS = Path(str(files("framegate.rtl_sim.bench").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
 ALWAYS = np.ones(1, dtype=bool)
 RESULTS = "results.xml"  # of cocotb, in the folder of each run
-_MODULES = "modules"  # folder in a bench's
 _SEED = "FRAMEGATE_SEED"  # environment variable
 LARGEST_SEED = (1 << 31) - 1  # that Verilator takes; the smallest is 1
 _PERIOD = 256  # cycles after which a sink's pattern repeats
@@ -131,12 +130,12 @@ class Bench:
         (self.work / "bench.sv").write_text(self.render())
         (self.work / "open.vlt").write_text('`verilator_config\npublic_flat_rw -module "bench" -var "*"\n')
         modules = {path.name: path for path in (*HARNESS, STREAM_CHECK, *sorted(self.rtl.glob("*.sv")))}
-        sources: list[Any] = [*self._copies(modules), self.work / "bench.sv"]
+        sources: list[Any] = [*plain_names.copies(modules, self.work), self.work / "bench.sv"]
         log = self.work / "build.log"
         with (
             _tools(self.simulator, fast.make_flags(cycles)),
             _named_failure(log, f"{self.module} does not compile with {self.simulator}"),
-            _by_origin(log, modules),
+            plain_names.by_origin(log, modules),
         ):
             if self.simulator == "fast":
                 fast.build(sources, self.work / self.simulator, log, cycles)
@@ -155,12 +154,6 @@ class Bench:
                 timescale=("1ns", "1ns"),
                 log_file=log,
             )
-
-    def _copies(self, modules: Mapping[str, Path]) -> list[Path]:
-        """`modules` in the working folder, where every build calls them by the same names."""
-        shutil.rmtree(folder := self.work / _MODULES, ignore_errors=True)
-        folder.mkdir()
-        return [Path(shutil.copyfile(path, folder / name)) for name, path in modules.items()]
 
     def run(self, limit: int, linger: int = 64) -> dict[str, "Recording"]:
         """Run what was built with the present words and images; record every port and tap by name.
@@ -370,18 +363,6 @@ def _named_failure(log: Path, what: str) -> Iterator[None]:
         yield
     except (SystemExit, RuntimeError) as error:
         raise FramegateError(f"{what}: {_reason(log)} (log: {log})") from error
-
-
-@contextmanager
-def _by_origin(log: Path, modules: Mapping[str, Path]) -> Iterator[None]:
-    """Name in the log what each copied module was copied from."""
-    try:
-        yield
-    finally:
-        if log.is_file():
-            copy = rf"(?:\.\./)?{_MODULES}/(\w+\.sv)"
-            text = log.read_text(errors="replace")
-            log.write_text(re.sub(copy, lambda found: str(modules.get(found[1], found[0])), text))
 
 
 def _passed(results: Path) -> bool:

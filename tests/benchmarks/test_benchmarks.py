@@ -88,6 +88,7 @@ def test_figures_are_kept_with_machine_and_date(tmp_path: Path) -> None:
     assert json.loads(Path(kept["path"]).read_text())["machine"]["cores"] >= 1
 
 
+@pytest.mark.slow  # trained, compiled and simulated on their own elsewhere
 def test_the_zoo_from_training_to_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = {"name": "tsn-lite", "frames": 4, "size": 16, "widths": (8, 8, 16), "strides": (2, 2, 2)}
     monkeypatch.setitem(zoo.ZOO, "small", zoo.Entry(shape))

@@ -13,6 +13,7 @@ from tests.networks import compiled, small
 REAL = Path(__file__).parents[3] / "shared" / "data" / "retail"
 
 
+@pytest.mark.slow  # the small version is of a small network, below
 def test_everything_but_the_bitstream(framegate: Callable, tmp_path: Path) -> None:
     result = framegate("demo", "--no-bitstream", "--build", tmp_path, "--json")
     assert result.code == 0
@@ -36,18 +37,18 @@ def test_everything_but_the_bitstream(framegate: Callable, tmp_path: Path) -> No
     assert found["bitstream"] is None
 
 
-@pytest.mark.slow  # independent classes are simulated in test_thresholds.py as well
 def test_synthetic_clips_for_a_network_of_other_classes(framegate: Callable, tmp_path: Path) -> None:
     model = small(
         tmp_path / "model.pt", classes=("shoplifting",), labels="independent", positive="shoplifting"
     )
-    result = framegate("demo", "--model", model, "--no-bitstream", "--build", tmp_path / "build", "--json")
+    options = ("--model", model, "--rate", "20000", "--build", tmp_path / "build")
+    result = framegate("demo", *options, "--no-bitstream", "--json")
     assert result.code == 0
     assert result.json["bit_exact"]
     assert result.json["metrics"] is None, "the clips' actions are none of its classes"
 
 
-@pytest.mark.slow  # the small version is of tsm-lite, above
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL.is_dir(), reason="needs the real clips in ../shared/data/retail")
 def test_the_detector_on_real_clips(framegate: Callable, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()

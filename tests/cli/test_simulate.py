@@ -33,7 +33,9 @@ def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"weight_bits": 8, "act_bits": 6, "widths": (8, 8, 8), "strides": (2, 2, 1)},
             marks=pytest.mark.slow,
         ),
-        {"name": "tsm-mobilenet", "head_hidden": (6, 5), "shift_blocks": (1,)},
+        pytest.param(
+            {"name": "tsm-mobilenet", "head_hidden": (6, 5), "shift_blocks": (1,)}, marks=pytest.mark.slow
+        ),
         pytest.param(
             {
                 "name": "tsm-mobilenet",

@@ -78,7 +78,11 @@ def test_a_given_threshold_wins_and_compiles_anew(framegate: Callable, build: Pa
     assert "has no alarm; name a positive class when it is trained" in refused.err
 
 
-@pytest.mark.parametrize("classes", [("theft", "smoke", "fight"), ("theft",)], ids=["three", "one"])
+@pytest.mark.parametrize(
+    "classes",
+    [("theft", "smoke", "fight"), pytest.param(("theft",), marks=pytest.mark.slow)],
+    ids=["three", "one"],
+)
 def test_independent_classes_have_a_threshold_and_a_bit_each(
     framegate: Callable, tmp_path: Path, rapid: Simulator, classes: tuple[str, ...]
 ) -> None:

@@ -54,9 +54,10 @@ def test_networks_with_scales_of_powers_of_two_are_equal(network: Callable, tmp_
     ("network", "steps"),
     [
         (foreign.mlp, 1e-3),
-        (foreign.conv3d, 1e-2),
-        (foreign.mobilenet_4b, 1e-3),
-        (foreign.cnv_2w2a, 0.5),  # TensorNorm's shift is rounded to a step
+        pytest.param(foreign.conv3d, 1e-2, marks=pytest.mark.slow),
+        pytest.param(foreign.mobilenet_4b, 1e-3, marks=pytest.mark.slow),
+        # TensorNorm's shift is rounded to a step
+        pytest.param(foreign.cnv_2w2a, 0.5, marks=pytest.mark.slow),
         (foreign.tfc_2w2a, 0.5),
     ],
 )

@@ -95,7 +95,7 @@ def gathers(draw: st.DrawFn) -> FrameGather:
     return gather(taps(*offsets), frames=frames, lanes=lanes, stride_t=stride, **options)
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
 @given(kernel=gathers())
 def test_any_gather(kernel: FrameGather) -> None:
     if shutil.which("iverilog") is None:

@@ -74,7 +74,7 @@ def gathers(draw: st.DrawFn) -> Shift:
     return gather(groups, channels=beats * lanes, lanes=lanes, **sizes)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, database=None)
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
 @given(kernel=gathers())
 def test_any_gather(kernel: Shift) -> None:
     if shutil.which("iverilog") is None:

@@ -94,7 +94,7 @@ def slides(draw: st.DrawFn) -> Slide:
     )
 
 
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(kernel=slides())
 def test_any_slide(kernel: Slide) -> None:
     if shutil.which("iverilog") is None:

@@ -121,7 +121,7 @@ def windows(draw: st.DrawFn) -> Window:
     )
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@settings(max_examples=6, deadline=None, derandomize=True, database=None)
 @given(kernel=windows())
 def test_any_window(kernel: Window) -> None:
     if shutil.which("iverilog") is None:

@@ -25,10 +25,15 @@ DESIGNS: dict[str, Design] = {
     "lateral": schedule(fold(two_rates(), TARGET, 50, 60_000), 50),
 }
 CASES = [(name, fifo.name) for name, (_, times) in DESIGNS.items() for fifo in times.fifos]
-LIKE_THE_FIRST = "two-stages"  # of residual blocks as well, each with the same FIFOs
+LIKE_OTHERS = [
+    case for case in CASES if case[0] == "two-stages"
+]  # residual blocks as well, with the same FIFOs
+LIKE_OTHERS += [
+    ("lateral", name) for name in ("slow_window_fifo", "lateral_gather_fifo", "features_right_fifo")
+]
 
 
-@pytest.mark.parametrize(("design", "fifo"), slow_if(lambda case: case[0] == LIKE_THE_FIRST, CASES))
+@pytest.mark.parametrize(("design", "fifo"), slow_if(LIKE_OTHERS.__contains__, CASES))
 def test_one_beat_less_stalls(design: str, fifo: str, tmp_path: Path, rapid: Simulator) -> None:
     complete, times = DESIGNS[design]
     rtl = emit(shortened(complete, fifo), times, tmp_path / "rtl")

@@ -21,7 +21,7 @@ from tests.random_graphs import graphs
 _SLACK = st.sampled_from([0.0, 0.0, 0.1, 1.0])  # how much slower than admitted the source is
 
 
-@settings(FIXED_SEED, max_examples=12)
+@settings(FIXED_SEED, max_examples=8)
 @given(dataflow=graphs(), slack=_SLACK)
 def test_every_beat_is_on_time(dataflow: Dataflow, slack: float, quick: Simulator) -> None:
     expect_on_time(dataflow, slack, quick)

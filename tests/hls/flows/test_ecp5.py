@@ -107,6 +107,7 @@ def test_interrupted_step_leaves_nothing_and_keeps_the_step_before(
     assert said[0] == "synthesis: unchanged, kept"
 
 
+@pytest.mark.slow  # of an emitted design: tests/hls/folding/test_fit.py
 def test_too_large_names_what_is_over_and_by_how_much(rtl: Path) -> None:
     set_parameter(rtl, "LANES", 200)
     message = r"^ulx3s-85f: the design does not fit: dsp 200 of 156 \(44 too many\); compile for fewer"

@@ -59,7 +59,13 @@ KERNELS: dict[str, Kernel] = {
 }
 
 
-LARGE = ("window", "activation")  # half a minute of synthesis each; "wide window" and "fifo" are like them
+LARGE = (
+    "window",
+    "wide window",
+    "activation",
+    "shift",
+    "slide of rows",
+)  # synthesis takes long; "fifo" is like them
 
 
 @pytest.mark.parametrize("name", slow_if(LARGE.__contains__, KERNELS))

@@ -65,7 +65,9 @@ def count(rtl: Path, target: str, said: list[str] | None = None) -> Utilization:
     return utilization(rtl, load_target(target), rtl.parent / "flow" / target, progress)
 
 
-@pytest.mark.parametrize(("target", "dsp"), [("ulx3s-85f", 1), ("kv260", 2)])
+@pytest.mark.parametrize(
+    ("target", "dsp"), [("ulx3s-85f", 1), pytest.param("kv260", 2, marks=pytest.mark.slow)]
+)
 def test_counts_are_kept_and_redone_after_an_edit(rtl: Path, target: str, dsp: int) -> None:
     """A product of 18 x 18 bits without sign is one multiplier of ECP5, two of 27 x 18 bits with sign."""
     found = count(rtl, target)

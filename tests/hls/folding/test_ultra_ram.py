@@ -155,10 +155,10 @@ def test_cleared_frames_leave_the_weights(
 @pytest.mark.parametrize(
     "kernel",
     [
-        replace(MATVEC["banks"], ultra=True),
+        pytest.param(replace(MATVEC["banks"], ultra=True), marks=HALF_A_MINUTE),
         replace(THRESHOLD["last-levels-in-block-ram"], ultra=True),
         pytest.param(replace(THRESHOLD["first-level-in-block-ram"], ultra=True), marks=HALF_A_MINUTE),
-        Fifo(name="fifo", input=WIDE, depth=5000, ultra=True),
+        pytest.param(Fifo(name="fifo", input=WIDE, depth=5000, ultra=True), marks=HALF_A_MINUTE),
         pytest.param(
             Window(
                 name="window",

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The QONNX file: nothing but the operators that lowering knows, and the very values of the network."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,22 @@ from onnx import numpy_helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 
+from tests.networks import Exported, exported
+
 OPERATORS = {
     "Quant", "Conv", "BatchNormalization", "Relu", "FrameGather", "Add", "ReduceSum", "Mul", "Reshape",
     "Gemm", "FrameMean",
 }  # fmt: skip
-Settled = Callable[[NetworkConfig], Network]
 
 
-def test_the_graph_holds_known_operators(tiny: NetworkConfig, settled: Settled, tmp_path: Path) -> None:
-    graph = onnx.load(export_qonnx(settled(tiny), tmp_path / "model.qonnx.onnx")).graph
+@pytest.fixture
+def made(tiny: NetworkConfig, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The tiny network as a graph."""
+    return exported(tiny, 0, tmp_path_factory)
+
+
+def test_the_graph_holds_known_operators(made: Exported) -> None:
+    graph = onnx.load(made.qonnx).graph
     assert {node.op_type for node in graph.node} == OPERATORS
     gathers = [node for node in graph.node if node.op_type == "FrameGather"]
     attributes = [{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute} for node in gathers]
@@ -37,10 +43,8 @@ def test_the_graph_holds_known_operators(tiny: NetworkConfig, settled: Settled, 
     assert shapes == [[4, 3, 16, 16], [1, 3]]
 
 
-def test_every_scale_is_a_power_of_two_and_the_first_is_of_a_pixel(
-    tiny: NetworkConfig, settled: Settled, tmp_path: Path
-) -> None:
-    graph = onnx.load(export_qonnx(settled(tiny), tmp_path / "model.qonnx.onnx")).graph
+def test_every_scale_is_a_power_of_two_and_the_first_is_of_a_pixel(made: Exported) -> None:
+    graph = onnx.load(made.qonnx).graph
     constants = {entry.name: numpy_helper.to_array(entry) for entry in graph.initializer}
     quantizers = [node for node in graph.node if node.op_type == "Quant"]
     scales = {node.input[0]: float(constants[node.input[1]]) for node in quantizers}
@@ -48,19 +52,17 @@ def test_every_scale_is_a_power_of_two_and_the_first_is_of_a_pixel(
     assert scales[graph.input[0].name] == 2**-8
 
 
-def test_executing_the_graph_gives_the_network_s_logits(
-    tiny: NetworkConfig, settled: Settled, tmp_path: Path
-) -> None:
-    network = settled(tiny)
-    model = ModelWrapper(str(export_qonnx(network, tmp_path / "model.qonnx.onnx")))
+def test_executing_the_graph_gives_the_network_s_logits(made: Exported) -> None:
+    network = made.network
+    model = ModelWrapper(str(made.qonnx))
     pixels = torch.randint(0, 256, (3, 4, 16, 16, 3), dtype=torch.uint8)
     for clip, expected in zip(pixels, logits(network, pixels), strict=True):
         values = execute_onnx(model, {model.graph.input[0].name: to_input(clip[None]).numpy()})
         assert np.array_equal(values[model.graph.output[0].name][0], expected.numpy())
 
 
-def test_the_graph_carries_its_configuration(tiny: NetworkConfig, settled: Settled, tmp_path: Path) -> None:
-    model = onnx.load(export_qonnx(settled(tiny), tmp_path / "model.qonnx.onnx"))
+def test_the_graph_carries_its_configuration(made: Exported, tiny: NetworkConfig) -> None:
+    model = onnx.load(made.qonnx)
     assert network_config(model) == tiny
     assert network_config(onnx.ModelProto()) is None
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 COMMAND = """
 import os, sys, time
 from pathlib import Path
@@ -23,6 +25,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow  # two processes import torch; what tools start is tried in tests/hls/test_tools.py
 def test_workers_end_when_the_command_is_killed(tmp_path: Path) -> None:
     script, noted = tmp_path / "command.py", tmp_path / "pid"
     script.write_text(COMMAND)

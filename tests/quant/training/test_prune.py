@@ -24,7 +24,8 @@ from framegate.quant.training.train import train
 from framegate.rtl_sim import reference
 
 from tests.quant.conftest import noise
-from tests.quant.families import OPTIONS, large_ones_slow, small
+from tests.quant.families import OPTIONS, small
+from tests.slow import slow_if
 
 PRUNED = {  # channels that go of those inside blocks, at a share of a half
     "tsn-lite": (12, 24),
@@ -54,7 +55,7 @@ def multiplications(dataflow: Dataflow) -> int:
     return sum(k.weights.size * k.outputs[0].frames * k.outputs[0].pixels for k in kernels)
 
 
-@pytest.mark.parametrize("name", large_ones_slow(PRUNED))
+@pytest.mark.parametrize("name", slow_if(lambda name: name not in ("tsm-lite", "tsm-mobilenetv2"), PRUNED))
 def test_the_compiler_leaves_out_what_was_pruned(name: str, settled: Callable, tmp_path: Path) -> None:
     network = settled(small(name, **SHAPES.get(name, {})))
     counts = prune(network, 0.5)
