@@ -14,6 +14,8 @@ from framegate.hls.flows.flow import Flow, FlowReport, Step
 from framegate.hls.targets import load_target
 from framegate.hls.tools import Tool
 
+from tests.networks import once
+
 TARGET = load_target("ulx3s-85f")
 TINY = Path(__file__).parent / "tiny"
 
@@ -21,10 +23,22 @@ TINY = Path(__file__).parent / "tiny"
 @pytest.fixture
 def rtl(tmp_path: Path) -> Path:
     """BUILD/rtl with the stand-in and its memory."""
-    shutil.copytree(TINY, tmp_path / "rtl")
-    weights = ((i * 2654435761 >> 7) & 0x3FFFF for i in range(1024))
-    (tmp_path / "rtl" / "weights.hex").write_text("".join(f"{weight:05x}\n" for weight in weights))
+    return stand_in(tmp_path)
+
+
+@pytest.fixture
+def built_rtl(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, behind the whole flow, which is run once for all tests."""
+    made = once(tmp_path_factory, "ecp5-stand-in", lambda folder: build(stand_in(folder)))
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "rtl"
+
+
+def stand_in(folder: Path) -> Path:
+    shutil.copytree(TINY, folder / "rtl")
+    weights = ((i * 2654435761 >> 7) & 0x3FFFF for i in range(1024))
+    (folder / "rtl" / "weights.hex").write_text("".join(f"{weight:05x}\n" for weight in weights))
+    return folder / "rtl"
 
 
 def set_parameter(rtl: Path, name: str, value: int) -> None:
@@ -42,7 +56,8 @@ def build(rtl: Path, said: list[str] | None = None, clock_mhz: float | None = No
     return build_bitstream(rtl, board_files(TARGET), TARGET, out, progress, clock_mhz=clock_mhz)
 
 
-def test_bitstream_and_report(rtl: Path) -> None:
+def test_bitstream_and_report(built_rtl: Path) -> None:
+    rtl = built_rtl
     report = build(rtl)
     assert report.path is not None
     assert Path(report.path).stat().st_size > 10_000
@@ -53,7 +68,8 @@ def test_bitstream_and_report(rtl: Path) -> None:
     assert FlowReport(**written) == report
 
 
-def test_memories_reach_the_bitstream(rtl: Path) -> None:
+def test_memories_reach_the_bitstream(built_rtl: Path) -> None:
+    rtl = built_rtl
     before = Path(build(rtl).path or "").read_bytes()
     lines = (rtl / "weights.hex").read_text().splitlines()
     lines[5] = f"{int(lines[5], 16) ^ 1:05x}"
@@ -74,7 +90,8 @@ def test_the_usercode_begins_the_hash_of_the_design(rtl: Path, known: bool) -> N
     assert program_usercode + bytes.fromhex("1234abcd" if known else "00000000") in bits
 
 
-def test_rerun_reuses_every_step_and_an_edit_redoes_it(rtl: Path) -> None:
+def test_rerun_reuses_every_step_and_an_edit_redoes_it(built_rtl: Path) -> None:
+    rtl = built_rtl
     first = build(rtl)
     said: list[str] = []
     assert build(rtl, said) == first
@@ -129,7 +146,8 @@ def test_too_slow_names_both_clocks_and_leaves_the_numbers(rtl: Path) -> None:
     assert report["fmax_mhz"] < 50
 
 
-def test_another_clock_reaches_the_pll(rtl: Path) -> None:
+def test_another_clock_reaches_the_pll(built_rtl: Path) -> None:
+    rtl = built_rtl
     report = build(rtl, clock_mhz=60)
     assert report.clock_mhz == 60
     timing = json.loads((rtl.parent / "flow" / TARGET.name / "routing" / "timing.json").read_text())
