@@ -179,7 +179,7 @@ class Stalls:
     def limit(self) -> int:
         """Cycles after which the run is stuck."""
         held = self.most * (self._period + self.patience + _PATTERN)
-        return int(self.offers[-1]) + 2 * self.latency + held + _SPARE
+        return int(self.offers[-1]) + 3 * self.latency + held + _SPARE
 
     @property
     def usual(self) -> int:
@@ -227,25 +227,17 @@ class Stalls:
 
     def run(self, bench: Bench, linger: int, unstalled: dict[str, Recording]) -> Stalled:
         """Run what was built. `linger`: cycles behind the last result; `unstalled`: what the pass before recorded."""
-        held = self._period + self.patience if bench.taps else 0
+        linger += self._period + self.patience if bench.taps else 0
+        runs = [self.of(bench), *(self._cut_by(bench, cut) for cut in self.cuts)]
         try:
-            recorded = self.of(bench).run(self.limit, linger + held)
+            recorded, *short = bench.run_each(runs, self.limit, linger)
         except FramegateError as stopped:
             return self._verdict(Difference(0, 1, str(stopped)), 0, {}, unstalled)
         clips = (len(recorded["s_axis"].words) - self.cut.words) // self.dataflow.pixels.beats
-        found = [*self._differences(self.cut, clips, recorded), *self._at_other_moments(bench, linger)]
+        found = [*self._differences(self.cut, clips, recorded)]
+        for cut, after in zip(self.cuts, short, strict=True):
+            found += self._differences(cut, self._steps, after)
         return self._verdict(total(found), clips, recorded, unstalled)
-
-    def _at_other_moments(self, bench: Bench, linger: int) -> Iterator[Difference]:
-        """What the short runs show."""
-        limit = self._start + 3 * (self.latency + 2 * self._steps * self._period) + _SPARE
-        try:
-            every = bench.run_each([self._cut_by(bench, cut) for cut in self.cuts], limit, linger)
-        except FramegateError as stopped:
-            yield Difference(0, 1, str(stopped))
-            return
-        for cut, recorded in zip(self.cuts, every, strict=True):
-            yield from self._differences(cut, self._steps, recorded)
 
     def _differences(self, cut: Cut, clips: int, recorded: dict[str, Recording]) -> Iterator[Difference]:
         """Of a run that was cut and so many clips behind it."""

@@ -48,7 +48,7 @@ def framegate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(scope="session", autouse=True)
 def exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The exporter takes ten seconds for a small network, of which many tests compile the same: it runs once for each."""
+    """The exporter takes ten seconds for a small network; many tests compile the same one: it runs once for each."""
     exporter = export.brevitas_export
 
     def exported(network: Network, args: torch.Tensor, export_path: str) -> None:
