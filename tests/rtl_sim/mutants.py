@@ -54,7 +54,7 @@ def _uncleared(design: str, instance: str, seen_by: str = "") -> Mutant:
     return Mutant("clear not connected", design, "framegate.sv", pattern, r"\1rst", seen_by=seen_by)
 
 
-AT_REST = "other seeds: the one clip that is cut is cut while this kernel holds nothing"
+AT_REST = "other seeds: at each moment at which a clip is cut this kernel holds nothing"
 
 
 IGNORES_READY = [
@@ -116,8 +116,9 @@ CLEARS = [
     _uncleared(A, "stem_window"),
     _uncleared(B, "fast_gather"),
     _uncleared(B, "concat"),
-    *(_uncleared(A, name, AT_REST) for name in ("stem", "stem_act", "stage1_shift", "segments")),
-    _uncleared(B, "depthwise", AT_REST),
+    *(_uncleared(A, name) for name in ("stem", "stem_act", "segments")),
+    _uncleared(A, "stage1_shift", AT_REST),
+    _uncleared(B, "depthwise"),
 ]
 COUNTERS = [
     _counts(A, "product_control", r"STEP'\(STEPS - 1\)", "STEP'(STEPS - 2)"),
