@@ -53,7 +53,7 @@ class Stalls:
     latency: int
     at_work: tuple[
         tuple[int, int], ...
-    ]  # first and last beat of a clip on each stream: cycles after its first pixel
+    ]  # by stream, a clip's first and last beat: cycles after its first pixel
     load: int  # words that fill memories before the first pixel
     seed: int
 

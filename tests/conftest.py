@@ -24,9 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
             "CI is set and iverilog is not on PATH: the tests of the RTL would be skipped; "
             "install Icarus Verilog (apt-get install iverilog) or unset CI"
         )
-    if config.getoption("numprocesses", None):
-        # Of the workers, which start later: threads that wait for each other's core take ten times the time.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Of torch, which is imported later: threads that wait for each other's core take ten times as long.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = str(secrets.randbelow(1 << 31))
 

@@ -47,9 +47,8 @@ def build(sources: Sequence[Path], folder: Path, log: Path, cycles: int) -> None
         "--top-module",
         "bench",
     ]
-    work = log.parent
-    modules = [os.path.relpath(path, work) for path in sources]  # as for cocotb: ccache knows them anywhere
-    _run(["verilator", *arguments, "--Mdir", str(folder.resolve()), *modules, str(main.resolve())], work, log)
+    paths = [str(path.resolve()) for path in (*sources, main)]
+    _run(["verilator", *arguments, "--Mdir", str(folder.resolve()), *paths], log.parent, log)
 
 
 def run(folder: Path, work: Path, limit: int, linger: int, log: Path, seed: int) -> None:

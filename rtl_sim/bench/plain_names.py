@@ -20,8 +20,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./+,@-]*")
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], log: Path) -> int:
-    """`tools.run`, in which each absolute path of the command is plain: an odd folder gets a link for the time."""
-    with _plain(command) as (plain, links):
+    """`tools.run`, in which each absolute path of the command is plain: an odd folder gets a link for the time.
+
+    Modules are called as seen from `folder`: see `copies`.
+    """
+    modules_near = [
+        os.path.relpath(word, folder.resolve()) if word.endswith(".sv") else word for word in command
+    ]
+    with _plain(modules_near) as (plain, links):
         if (
             links
         ):  # Verilator's makefile refuses a folder with a space, though it calls everything by its plain name

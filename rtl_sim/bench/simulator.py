@@ -286,16 +286,12 @@ class Recording:
 
 
 class _OwnTools(Runner):
-    """cocotb's runner, with its commands run where all tools are, and modules named as seen from there.
-
-    Verilator writes a module's path into the program: by a relative one, ccache knows a bench in whatever folder.
-    """
+    """cocotb's runner, with its commands run where all tools are."""
 
     def _execute_cmds(self, cmds: Sequence[Sequence[str]], cwd: Any, stdout: Any = None) -> None:
         for command in cmds:
-            words = [os.path.relpath(word, cwd) if word.endswith(".sv") else word for word in command]
-            if status := plain_names.run(words, Path(cwd), self.env, Path(stdout.name)):
-                raise RuntimeError(f"{words[0]} ended with {status}")
+            if status := plain_names.run(command, Path(cwd), self.env, Path(stdout.name)):
+                raise RuntimeError(f"{command[0]} ended with {status}")
 
 
 class _Verilator(_OwnTools, Verilator):

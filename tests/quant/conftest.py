@@ -17,12 +17,6 @@ from tests.networks import soon_settled
 CLASSES = ("left", "middle", "right")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Tests run side by side; several threads each would only get in each other's way."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six clips of each action."""

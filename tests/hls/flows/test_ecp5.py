@@ -57,14 +57,13 @@ def build(rtl: Path, said: list[str] | None = None, clock_mhz: float | None = No
 
 
 def test_bitstream_and_report(built_rtl: Path) -> None:
-    rtl = built_rtl
-    report = build(rtl)
+    report = build(built_rtl)
     assert report.path is not None
     assert Path(report.path).stat().st_size > 10_000
     assert report.fmax_mhz >= report.clock_mhz == 50
     assert (report.dsp, report.bram) == (1, 1), "multiplier and memory are inferred"
     assert report.available == {"lut": TARGET.lut, "ff": TARGET.ff, "bram": TARGET.bram, "dsp": TARGET.dsp}
-    written = json.loads((rtl.parent / "flow" / TARGET.name / "report.json").read_text())
+    written = json.loads((built_rtl.parent / "flow" / TARGET.name / "report.json").read_text())
     assert FlowReport(**written) == report
 
 
