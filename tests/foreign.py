@@ -85,7 +85,7 @@ def mlp(path: Path, *, fixed_point: bool = False) -> Path:
 
 
 def conv3d(path: Path, *, fixed_point: bool = False) -> Path:
-    """3-D convolutions, full and depthwise, in space and in time, on a clip of 8 frames of 16x16."""
+    """3-D convolutions, full and depthwise, in space and in time, on a clip of 4 frames of 16x16."""
     torch.manual_seed(5)
     kinds = _kinds(fixed_point)
 
@@ -110,7 +110,7 @@ def conv3d(path: Path, *, fixed_point: bool = False) -> Path:
         nn.Flatten(),
         qnn.QuantLinear(16, CLASSES, bias=False, weight_bit_width=8, weight_quant=kinds["weight"]),
     )
-    return export(network, (1, 3, 8, 16, 16), path)
+    return export(network, (1, 3, 4, 16, 16), path)
 
 
 def export(network: nn.Module, shape: tuple[int, ...], path: Path) -> Path:

@@ -5,7 +5,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,13 @@ import torch
 from filelock import FileLock
 from framegate.hls.build.build import compile_model
 from framegate.quant.clips.shop import ACTIONS
+from framegate.quant.networks import export
 from framegate.quant.networks.checkpoint import Network, NetworkConfig, load, save, to_input
 from framegate.quant.networks.export import export_qonnx
 from framegate.quant.networks.layers import Bias
 from torch import nn
+
+from tests import foreign
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def random_clips(config: NetworkConfig, count: int, seed: int) -> np.ndarray:
 def small(target: Path, **options: object) -> Path:
     """The checkpoint of a small network that has seen four batches of noise and no clip."""
     torch.manual_seed(3)
-    sizes = {"frames": 4, "size": 16, "widths": (8, 8, 16), "strides": (2, 2, 2)}
+    sizes = {"frames": 4, "size": 16, "widths": (8, 16), "strides": (2, 2)}
     network = Network(
         NetworkConfig(**{"classes": ACTIONS, "positive": "conceal", **sizes, **options})
     ).train()
@@ -113,6 +117,30 @@ def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) 
     name = hashlib.sha256(f"{seed} {config.model_dump_json()}".encode()).hexdigest()[:16]
     folder = once(factory, name, fill)
     return Exported(folder / "checkpoint.pt", folder / "model.qonnx.onnx")
+
+
+@contextmanager
+def exports_once(factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Brevitas' exporter, which takes up to 20 seconds for a small network, runs once for each one and file name."""
+    exporter = export.brevitas_export
+
+    def shared(network: nn.Module, args: torch.Tensor, export_path: str) -> None:
+        target = Path(export_path)
+        digest = hashlib.sha256(f"{target.name} {args.shape} {network}".encode())
+        if isinstance(network, Network):
+            digest.update(network.config.model_dump_json().encode())
+        for name, values in network.state_dict().items():
+            digest.update(name.encode() + values.numpy().tobytes())
+
+        def fill(folder: Path) -> None:
+            exporter(network, args=args, export_path=str(folder / target.name))
+
+        shutil.copytree(once(factory, digest.hexdigest()[:16], fill), target.parent, dirs_exist_ok=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "brevitas_export", shared)
+        patch.setattr(foreign, "export_qonnx", shared)
+        yield
 
 
 def compiled(model: str, rate: str, factory: pytest.TempPathFactory, target: Path) -> Path:

@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the command line in this process."""
 
-import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from framegate import main
-from framegate.quant.networks import export
-from framegate.quant.networks.checkpoint import Network
 
-from tests.networks import once
+from tests.networks import exports_once
 
 
 @dataclass(frozen=True)
@@ -48,20 +42,6 @@ def framegate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(scope="session", autouse=True)
 def exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The exporter takes ten seconds for a small network; many tests compile the same one: it runs once for each."""
-    exporter = export.brevitas_export
-
-    def exported(network: Network, args: torch.Tensor, export_path: str) -> None:
-        digest = hashlib.sha256(network.config.model_dump_json().encode())
-        for name, values in network.state_dict().items():
-            digest.update(name.encode() + values.numpy().tobytes())
-
-        def fill(folder: Path) -> None:
-            exporter(network, args=args, export_path=str(folder / Path(export_path).name))
-
-        made = once(tmp_path_factory, f"{Path(export_path).name}-{digest.hexdigest()[:16]}", fill)
-        shutil.copytree(made, Path(export_path).parent, dirs_exist_ok=True)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "brevitas_export", exported)
+    """Many tests compile the same network: the exporter runs once for each."""
+    with exports_once(tmp_path_factory):
         yield

@@ -22,7 +22,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("compiled")
     checkpoint = small(
-        folder / "checkpoint.pt", name="tsn-lite", shift="none", widths=(4, 4, 4), frames=2, size=8
+        folder / "checkpoint.pt", name="tsn-lite", shift="none", widths=(4, 4), frames=2, size=8
     )
     compile_model(str(checkpoint), folder / "build", "ulx3s-85f", "5000", None, lambda _: None)
     return folder

@@ -34,7 +34,14 @@ def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            {"name": "tsm-mobilenet", "head_hidden": (6, 5), "shift_blocks": (1,)}, marks=pytest.mark.slow
+            {
+                "name": "tsm-mobilenet",
+                "widths": (8, 8, 16),
+                "strides": (2, 2, 2),
+                "head_hidden": (6, 5),
+                "shift_blocks": (1,),
+            },
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             {
@@ -42,6 +49,7 @@ def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "shift": "none",
                 "weight_bits": 3,
                 "head_bias": False,
+                "widths": (8, 8, 16),
                 "strides": (2, 2, 1),
             },
             marks=pytest.mark.slow,
@@ -102,26 +110,28 @@ def test_a_checkpoint_may_have_any_name(framegate: Callable, tmp_path: Path) -> 
     assert framegate("compile", checkpoint, "--build", tmp_path / "build", "--rate", "20000").code == 0
 
 
-def test_a_flipped_weight_bit_turns_the_verdict_red(framegate: Callable, build: Path, tmp_path: Path) -> None:
+def test_a_flipped_weight_bit_turns_the_verdict_red(
+    framegate: Callable, build: Path, rapid: Simulator
+) -> None:
     image = build / "rtl" / "framegate_stem_weights0.hex"
     words = image.read_text().split()
     words[4] = f"{int(words[4], 16) ^ 2:0{len(words[4])}x}"
     image.write_text("\n".join(words) + "\n")
-    result = framegate("simulate", build, "--probe", "--json")
+    result = framegate("simulate", build, "--probe", "--limit", 1, "--simulator", rapid, "--json")
     assert result.code == 1
     assert "not bit-exact: stem: clip 0, frame 0, pixel (" in result.err
     assert '"bit_exact": false' in result.out
 
 
 def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(
-    framegate: Callable, build: Path
+    framegate: Callable, build: Path, rapid: Simulator
 ) -> None:
     file = build / "dataflow.json"
     dataflow = json.loads(file.read_text())
     kernel = next(kernel for kernel in dataflow["kernels"] if kernel["name"] == "stem_act")
     kernel["thresholds"]["array"] = [[step + 2000 for step in row] for row in kernel["thresholds"]["array"]]
     file.write_text(json.dumps(dataflow))
-    result = framegate("simulate", build, "--probe", "--json")
+    result = framegate("simulate", build, "--probe", "--limit", 1, "--simulator", rapid, "--json")
     assert result.code == 1
     assert re.search(r"not bit-exact: stem_act: clip 0, frame \d, pixel \(\d, \d\), channel \d: ", result.err)
     wrong = {rung["rung"] for rung in json.loads(result.out)["ladder"] if rung["mismatches"]}
@@ -151,7 +161,7 @@ def test_an_unknown_simulator_is_said(framegate: Callable, build: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real clips are not here")
-def test_real_clips_are_exact(framegate: Callable, build: Path) -> None:
-    result = framegate("simulate", build, "--clips", REAL, "--limit", 2, "--json")
+def test_real_clips_are_exact(framegate: Callable, build: Path, rapid: Simulator) -> None:
+    result = framegate("simulate", build, "--clips", REAL, "--limit", 2, "--simulator", rapid, "--json")
     assert result.code == 0
     assert result.json["bit_exact"]
