@@ -130,7 +130,8 @@ def zeros(network: Network) -> dict[str, list[int]]:
     "options",
     [
         {"optimizer": "adamw", "average": 0.9},
-        {"optimizer": "adam", "norm_freeze": 1.0, "schedule": "constant"},
+        # With a seed that leaves every channel some gradient: one without keeps its zero bias, pruned or not.
+        {"optimizer": "adam", "norm_freeze": 1.0, "schedule": "constant", "seed": 2, "batch": 4},
     ],
 )
 def test_training_leaves_zeros_zero(options: dict[str, object], shop: Path, tmp_path: Path) -> None:
