@@ -57,5 +57,5 @@ def test_of_all_that_is_short_each_is_told(large: Dataflow, target: Target) -> N
 
 
 def test_where_nothing_is_large_enough_it_says_so(target: Target) -> None:
-    huge = fold(residual(widths=(8, 2048)), target.model_copy(update={"bram": 10**6}), 50, 1)
+    huge = fold(residual(size=4, widths=(8, 1024)), target.model_copy(update={"bram": 10**6}), 50, 1)
     assert "no target has room for it" in complaint(huge, target)
