@@ -222,10 +222,15 @@ def folded(dataflow: Dataflow, **choices: tuple[int, int]) -> Dataflow:
     return connect(dataflow, {name: Fold(simd, pe, 10**9, Cost()) for name, (pe, simd) in choices.items()})
 
 
-def folded_residual() -> Dataflow:
+def folded_residual(*, frames: int = 3, size: int = 8) -> Dataflow:
     """The residual network at a middling rate, with FIFOs before a shift, a window and an addition."""
     return folded(
-        residual(), stem=(8, 1), stage1_conv1=(2, 4), stage1_conv2=(2, 4), stage1_short=(1, 1), head=(1, 1)
+        residual(frames=frames, size=size),
+        stem=(8, 1),
+        stage1_conv1=(2, 4),
+        stage1_conv2=(2, 4),
+        stage1_short=(1, 1),
+        head=(1, 1),
     )
 
 
