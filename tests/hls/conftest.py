@@ -19,11 +19,12 @@ torch.set_num_threads(1)  # small networks; threads only get in the way of other
 
 SMALL = {"classes": ("a", "b", "c"), "positive": "c", "frames": 4, "size": 16, "widths": (8, 8, 16)}
 NETWORKS = {
-    "projections": {"strides": (2, 2, 2)},
+    "projections": {"widths": (8, 16), "strides": (2, 2)},
     "identity-online-3bit": {"strides": (2, 1, 2), "shift": "online", "weight_bits": 3, "act_bits": 3},
     "identity-8bit": {"strides": (2, 1, 2), "size": 8, "weight_bits": 8, "act_bits": 8},
     "no-shift-uneven": {
-        "strides": (1, 2, 2),
+        "widths": (8, 16),
+        "strides": (1, 2),
         "shift": "none",
         "name": "tsn-lite",
         "frames": 3,

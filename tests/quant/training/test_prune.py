@@ -28,14 +28,14 @@ from tests.quant.families import OPTIONS, small
 from tests.slow import slow_if
 
 PRUNED = {  # channels that go of those inside blocks, at a share of a half
-    "tsn-lite": (12, 24),
+    "tsn-lite": (8, 16),
     "tsm-lite": (12, 24),
     "i3d-lite": (4, 8),
     "tsm-mobilenet": (4, 8),
     "tsm-mobilenetv2": (16, 32),
     "slowfast-lite": (8, 48),
     "r2plus1d-lite": (26, 62),
-    "x3d-lite": (20, 45),
+    "x3d-lite": (16, 36),
 }
 TINY = {"size": 16, "frames": 4, "widths": (8, 8, 16), "strides": (2, 2, 2), "positive": "conceal"}
 QUICK = Recipe(
