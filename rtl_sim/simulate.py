@@ -11,7 +11,7 @@ from framegate.hls.build.model import COMPILE, EXPORT
 from framegate.hls.steps import Code, Steps, locked
 from framegate.hls.tools import simulator_tools
 from framegate.quant.clips.video import Clip
-from framegate.rtl_sim.bench.simulator import Simulator, quick_or
+from framegate.rtl_sim.bench.simulator import Simulator, engine, quick_or
 from framegate.rtl_sim.ladder import DECISION, IMAGES, STALLED, Judgement, judge, read_judgement
 
 SIMULATE = Code(
@@ -46,9 +46,7 @@ def simulate_build(
         edited = told_edits(build, say)
         models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
         tools = [
-            str(tool)
-            for one in (simulator, quick_or(simulator))
-            for tool in simulator_tools("icarus" if one == "icarus" else "verilator")
+            str(tool) for one in (simulator, quick_or(simulator)) for tool in simulator_tools(engine(one))
         ]
         options = [
             str((hardware_clips, noise, simulator, probe, seed)),

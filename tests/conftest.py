@@ -6,7 +6,7 @@ import secrets
 import shutil
 
 import pytest
-from framegate.rtl_sim.bench.simulator import SIMULATORS, Simulator
+from framegate.rtl_sim.bench.simulator import SIMULATORS, Simulator, engine, quick_or
 from hypothesis import HealthCheck, settings
 
 collect_ignore = ["kernels/example"]  # a kernel that is no part of this package: see test_three_files.py
@@ -47,16 +47,16 @@ def regold(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def icarus() -> Simulator:
-    """The simulator that builds in a second; the test is skipped without it."""
+    """The simulator that builds and starts in a tenth of a second; the test is skipped without it."""
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
-    return "icarus"
+    return "icarus-fast"
 
 
 @pytest.fixture(params=SIMULATORS)
 def simulator(request: pytest.FixtureRequest) -> Simulator:
     """Each in turn; Icarus where it is."""
-    if request.param == "icarus":
+    if engine(request.param) == "icarus":
         request.getfixturevalue("icarus")
     return request.param
 
@@ -64,7 +64,7 @@ def simulator(request: pytest.FixtureRequest) -> Simulator:
 @pytest.fixture(scope="session")
 def quick() -> Simulator:
     """Icarus when it is there, else Verilator: for tests of what both have in common."""
-    return "verilator" if shutil.which("iverilog") is None else "icarus"
+    return quick_or("fast")
 
 
 @pytest.fixture(scope="session")

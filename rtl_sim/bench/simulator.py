@@ -23,7 +23,9 @@ from framegate.hls.tools import require_simulator, simulator_tools
 from framegate.rtl_sim.bench import fast, plain_names
 from jinja2 import Environment, StrictUndefined
 
-Simulator = Literal["verilator", "icarus", "fast"]  # fast: Verilator with a clock in C++ instead of cocotb
+Simulator = Literal[
+    "verilator", "icarus", "fast", "icarus-fast"
+]  # fast: without cocotb; Verilator, if not named
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 _HARNESS = Path(str(files("framegate.rtl_sim.bench").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench
@@ -31,6 +33,7 @@ ALWAYS = np.ones(1, dtype=bool)
 RESULTS = "results.xml"  # of cocotb, in the folder of each run
 _SEED = "FRAMEGATE_SEED"  # environment variable
 LARGEST_SEED = (1 << 31) - 1  # that Verilator takes; the smallest is 1
+_DRIVERS: Mapping[Simulator, str] = {"fast": "program", "icarus-fast": "itself"}  # of the others: cocotb
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 _NEVER = (1 << 64) - 1
 
@@ -43,11 +46,16 @@ def known(name: str) -> Simulator:
     raise UsageError(f"simulator {name!r}: unknown; choose one of {', '.join(SIMULATORS)}")
 
 
+def engine(simulator: Simulator) -> Literal["verilator", "icarus"]:
+    """What simulates, with cocotb or without."""
+    return "icarus" if simulator.startswith("icarus") else "verilator"
+
+
 def quick_or(simulator: Simulator) -> Simulator:
-    """Icarus, which builds a small bench in a second, where it is installed; else `simulator`."""
+    """Icarus, which builds a small bench in a second, where it is installed; else `simulator`. With cocotb as that."""
     with suppress(UsageError):
         simulator_tools("icarus")
-        return "icarus"
+        return "icarus-fast" if "fast" in simulator else "icarus"
     return simulator
 
 
@@ -137,8 +145,8 @@ class Bench:
             _named_failure(log, f"{self.module} does not compile with {self.simulator}"),
             plain_names.by_origin(log, modules),
         ):
-            if self.simulator == "fast":
-                fast.build(sources, self.work / self.simulator, log, cycles)
+            if self.simulator in _DRIVERS:
+                fast.build(self.simulator, sources, self.work / self.simulator, log, cycles)
                 return
             arguments = ["-g2012"]
             if self.simulator == "verilator":
@@ -175,7 +183,7 @@ class Bench:
         seed = start_seed() if self.seed is None else self.seed
         (self.work / "seed.txt").write_text(f"{seed}\n")
         with _tools(self.simulator):
-            if self.simulator == "fast":
+            if self.simulator in _DRIVERS:
                 self._run_program(folders, limit, linger, seed)
             else:
                 self._run_cocotb(folders, limit, linger, seed)
@@ -202,7 +210,7 @@ class Bench:
         for folder in folders:
             log = folder / "run.log"
             with _named_failure(log, self._stopped(seed)):
-                fast.run(self.work / self.simulator, folder, limit, linger, log, seed)
+                fast.run(self.simulator, self.work / self.simulator, folder, limit, linger, log, seed)
 
     def _run_cocotb(self, folders: Sequence[Path], limit: int, linger: int, seed: int) -> None:
         """One start: drive.py makes a process for each folder, of which the runner sees only the first."""
@@ -234,7 +242,7 @@ class Bench:
 
     def _stopped(self, seed: int) -> str:
         """How a run failed; Icarus starts from x, whatever the seed."""
-        started = "" if self.simulator == "icarus" else f" ({_SEED}={seed})"
+        started = "" if engine(self.simulator) == "icarus" else f" ({_SEED}={seed})"
         return f"{self.module} stopped in {self.simulator}{started}"
 
     def _plan(self) -> list[int]:
@@ -263,7 +271,7 @@ class Bench:
             .from_string(template)
             .render(
                 module=self.module,
-                own_clock=self.simulator != "fast",
+                driver=_DRIVERS.get(self.simulator, "cocotb"),
                 parameters=[f".{name}({value})" for name, value in self.parameters.items()],
                 pins=[f".{pin}({net})" for pin, net in self.pins.items()],
                 sources=self.inputs,
@@ -343,7 +351,7 @@ def _words(digits: Sequence[str]) -> list[int]:
 def _tools(simulator: Simulator, make_flags: str = "") -> Iterator[None]:
     """The simulator's environment while cocotb's runner, which knows only the process's own, builds or runs."""
     kept = dict(os.environ)
-    os.environ.update(require_simulator("icarus" if simulator == "icarus" else "verilator").environment)
+    os.environ.update(require_simulator(engine(simulator)).environment)
     os.environ["MAKEFLAGS"] = f"{make_flags} {os.environ.get('MAKEFLAGS', '')}".strip()
     try:
         yield

@@ -17,8 +17,8 @@ validation = 0
 [network]
 frames = 4
 size = 16
-widths = [8, 8, 16]
-strides = [2, 2, 2]
+widths = [8, 8]
+strides = [2, 2]
 positive = "conceal"
 """
 

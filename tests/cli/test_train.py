@@ -15,8 +15,8 @@ threads = 1
 [network]
 frames = 4
 size = 16
-widths = [8, 8, 16]
-strides = [2, 2, 2]
+widths = [8, 8]
+strides = [2, 2]
 act_bits = 8
 """
 

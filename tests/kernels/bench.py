@@ -12,7 +12,7 @@ import pytest
 from framegate.hls.emission.emit import file_name, image, image_parameters, load_pins
 from framegate.hls.kernels import Kernel, each_beat, hardware
 from framegate.hls.stream import Stream, to_beats
-from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source
+from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, engine
 from framegate.rtl_sim.compare import compare_words
 
 CLIPS = 5  # two without a pause, one with short pauses, one in bursts, one more without a pause
@@ -74,7 +74,7 @@ def told_seed(bench: Bench) -> Iterator[None]:
     try:
         yield
     except AssertionError as wrong:
-        if bench.simulator != "icarus":
+        if engine(bench.simulator) != "icarus":
             wrong.args = (
                 f"{wrong}; FRAMEGATE_SEED={(bench.work / 'seed.txt').read_text().strip()} repeats it",
             )

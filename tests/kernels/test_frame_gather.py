@@ -101,7 +101,7 @@ def test_any_gather(kernel: FrameGather) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus")
+        check_kernel(kernel, Path(work), simulator="icarus-fast")
 
 
 @pytest.mark.parametrize(

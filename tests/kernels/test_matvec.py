@@ -53,7 +53,7 @@ CASES = {
     "bias-serial": biased(matvec(3, 1, 1)),
     "bias-one-step": biased(matvec(4, 1, 6)),
     "bias-parallel": biased(matvec(4, 4, 6), limit=3000),
-    "banks": matvec(100, 2, 4, channels=120, height=1, width=2),
+    "banks": matvec(100, 2, 4, channels=120, frames=1, height=1, width=1),
     "luts-4bit-signed": replace(matvec(6, 3, 2, bits=4, signed=True), multiply="lut"),
     "luts-8bit-activations": replace(matvec(4, 2, 3, bits=8), multiply="lut"),
     "luts-3bit": replace(matvec(5, 1, 2, weight_bits=3, bits=3, signed=True), multiply="lut"),
@@ -64,8 +64,10 @@ CASES = {
         matvec(4, 2, 3, weight_bits=8, bits=8, signed=True), factor_bits=27, cascade=2
     ),
     "27-bit-2bit": replace(matvec(8, 8, 2, weight_bits=2, bits=2), factor_bits=27, cascade=2),
-    "27-bit-many-columns": replace(matvec(8, 8, 34, channels=68), factor_bits=27, cascade=2),
-    "many-columns": matvec(4, 4, 34, channels=68),
+    "27-bit-many-columns": replace(
+        matvec(8, 8, 34, channels=68, frames=1, height=1), factor_bits=27, cascade=2
+    ),
+    "many-columns": matvec(4, 4, 34, channels=68, frames=1, height=1),
     "luts-with-a-cascade": replace(matvec(4, 2, 3), multiply="lut", factor_bits=27, cascade=2),
     "luts-ternary": replace(matvec(4, 2, 3, weight_bits=2), multiply="lut"),
     "luts-ternary-signed": replace(matvec(4, 2, 3, weight_bits=2, bits=8, signed=True), multiply="lut"),

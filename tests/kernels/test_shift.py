@@ -80,7 +80,7 @@ def test_any_gather(kernel: Shift) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus")
+        check_kernel(kernel, Path(work), simulator="icarus-fast")
 
 
 def test_lanes_for_is_the_widest_beat_inside_the_groups() -> None:

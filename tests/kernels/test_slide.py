@@ -100,7 +100,7 @@ def test_any_slide(kernel: Slide) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus")
+        check_kernel(kernel, Path(work), simulator="icarus-fast")
 
 
 def reads_of(kernel: Slide, passes: int) -> list[Read]:

@@ -127,7 +127,7 @@ def test_any_window(kernel: Window) -> None:
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not installed")
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus")
+        check_kernel(kernel, Path(work), simulator="icarus-fast")
 
 
 def reads_of(kernel: Window, frames: int) -> list[Read]:

@@ -14,13 +14,12 @@ from framegate.hls.targets import load_target
 from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
-from tests.dataflows import folded_residual, random_pixels, residual, two_rates
+from tests.dataflows import random_pixels, residual, two_rates
 from tests.slow import slow_if
 
 Design = tuple[Dataflow, Schedule]
 TARGET = load_target("ulx3s-85f")
 DESIGNS: dict[str, Design] = {
-    "residual": schedule(folded_residual(), 50),
     "two-stages": schedule(fold(residual(size=8, widths=(8, 8, 16)), TARGET, 50, 40_000), 50),
     "lateral": schedule(fold(two_rates(), TARGET, 50, 60_000), 50),
 }

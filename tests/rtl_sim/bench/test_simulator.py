@@ -57,7 +57,7 @@ DOUBLES = """
     assign in_ready = out_ready && second_q; assign out_valid = in_valid; assign out_data = in_data;
 """
 # How a failure tells the state that the simulator started from; Icarus starts from x.
-STARTED = dict.fromkeys(SIMULATORS, r" \(FRAMEGATE_SEED=\d+\)") | {"icarus": ""}
+STARTED = dict.fromkeys(SIMULATORS, r" \(FRAMEGATE_SEED=\d+\)") | {"icarus": "", "icarus-fast": ""}
 
 
 def bench(
@@ -119,20 +119,27 @@ def test_a_beat_that_does_not_wait_is_caught(body: str, simulator: Simulator, tm
         made.run(1000)
 
 
-def test_missing_beats_are_an_error_at_the_cycle_limit(tmp_path: Path, quick: Simulator) -> None:
-    made = bench(SWALLOWS, tmp_path, quick)
+def test_missing_beats_are_an_error_at_the_cycle_limit(tmp_path: Path, simulator: Simulator) -> None:
+    made = bench(SWALLOWS, tmp_path, simulator)
     made.build()
     with pytest.raises(
         FramegateError,
-        match=rf"^dut stopped in {quick}{STARTED[quick]}: beats are missing after 300 cycles \(log: \S+/run\.log\)$",
+        match=rf"^dut stopped in {simulator}{STARTED[simulator]}: beats are missing after 300 cycles "
+        r"\(log: \S+/run\.log\)$",
     ):
         made.run(300)
 
 
-@pytest.mark.parametrize("body", [GOOD, DOUBLES], ids=["good", "doubles"])
-def test_without_cocotb_the_same_is_recorded(body: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("body", "simulators"),
+    [(GOOD, ("verilator", "fast")), (GOOD, ("icarus", "icarus-fast")), (DOUBLES, ("icarus", "icarus-fast"))],
+    ids=["good", "good-icarus", "doubles"],
+)
+@pytest.mark.usefixtures("icarus")
+def test_without_cocotb_the_same_is_recorded(
+    body: str, simulators: tuple[Simulator, Simulator], tmp_path: Path
+) -> None:
     recorded = {}
-    simulators: tuple[Simulator, ...] = ("verilator", "fast")
     for simulator in simulators:
         work = tmp_path / simulator
         work.mkdir()
@@ -143,16 +150,6 @@ def test_without_cocotb_the_same_is_recorded(body: str, tmp_path: Path) -> None:
         with_cocotb, without = (recorded[simulator][port] for simulator in simulators)
         assert with_cocotb.words == without.words
         assert with_cocotb.cycles.tolist() == without.cycles.tolist()
-
-
-def test_missing_beats_are_an_error_without_cocotb_as_well(tmp_path: Path) -> None:
-    made = bench(SWALLOWS, tmp_path, "fast")
-    made.build()
-    with pytest.raises(
-        FramegateError,
-        match=rf"^dut stopped in fast{STARTED['fast']}: beats are missing after 300 cycles \(log: ",
-    ):
-        made.run(300)
 
 
 def test_surplus_beats_are_recorded(tmp_path: Path, quick: Simulator) -> None:
@@ -274,12 +271,11 @@ def test_a_missing_tool_is_named(
         bench(GOOD, tmp_path, simulator).build()
 
 
-def test_the_environment_is_as_before(
-    tmp_path: Path, icarus: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("icarus")
+def test_the_environment_is_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRAMEGATE_TEST", "kept")
     before = dict(os.environ)
-    made = bench(GOOD, tmp_path, icarus)
+    made = bench(GOOD, tmp_path, "icarus")
     made.build()
     made.run(100)
     assert dict(os.environ) == before
