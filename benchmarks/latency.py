@@ -31,7 +31,7 @@ def _row(model: str, rate: str, target: str, folder: Path, say: Callable[[str], 
     dataflow = load_dataflow(build / DATAFLOW)
     pixels = np.random.default_rng(0).integers(0, 256, (_CLIPS, *dataflow.pixels.shape), dtype=np.uint8)
     say(f"simulate {_CLIPS} clips …")
-    verdict = verify(dataflow, build / RTL, pixels, build / "sim", probe=True)
+    verdict = verify(dataflow, build / RTL, pixels, build / "sim", simulator="fast", probe=True)
     cycles = verdict.latency_cycles()
     return {
         "network": report.model,

@@ -189,6 +189,7 @@ def _simulate(layer: Layer, rtl: Path) -> Run:
         ),
         outputs=(Sink(name="out", bits=driven.beat_bits, beats=driven.beats),),
         work=rtl / "sim",
+        simulator="fast",
     )
     bench.build()
     return _run(bench.run(_CYCLE_LIMIT), driven.beats_per_frame)

@@ -16,7 +16,7 @@ from framegate.hls.targets import load_target
 from framegate.quant.clips.video import Clip
 
 from tests.dataflows import two_rates
-from tests.networks import small
+from tests.networks import compiled, small
 
 
 @pytest.fixture
@@ -25,14 +25,20 @@ def checkpoint(tmp_path: Path) -> str:
     return str(small(tmp_path / "small.pt"))
 
 
-def test_reference_against_brevitas_and_qonnx(checkpoint: str, tmp_path: Path) -> None:
-    rows = software.measure(checkpoint, 2, tmp_path, lambda _: None)
+def test_reference_against_brevitas_and_qonnx(
+    checkpoint: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    build = compiled("small", "20000", tmp_path_factory, tmp_path / "build")
+    rows = software.measure(checkpoint, 2, build, lambda _: None)
     assert [row["peer"] for row in rows] == ["Brevitas, eval mode", "QONNX, execute_onnx"]
     for row in rows:
         assert row["speed_ratio"] == pytest.approx(row["clips_per_second"] / row["peer_clips_per_second"])
 
 
-def test_latency_is_of_every_beat(checkpoint: str, tmp_path: Path) -> None:
+def test_latency_is_of_every_beat(
+    checkpoint: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    compiled("small", "20000", tmp_path_factory, tmp_path / "small-20000")  # where it will find its export
     (row,) = latency.measure([checkpoint], ["20000"], "kv260", tmp_path, lambda _: None)
     assert row["latency_error"] == row["jitter"] == row["mismatches"] == 0
     assert row["first_late_beat"] is None
@@ -40,8 +46,9 @@ def test_latency_is_of_every_beat(checkpoint: str, tmp_path: Path) -> None:
     assert row["floor_cycles"] <= row["initiation_interval"]
 
 
-def test_chain_measures_from_nothing(checkpoint: str, tmp_path: Path) -> None:
-    rows = chain.measure(checkpoint, tmp_path / "build", lambda _: None)
+def test_chain_measures_from_nothing(tmp_path: Path) -> None:
+    checkpoint = small(tmp_path / "smaller.pt", widths=(8, 8), frames=2)
+    rows = chain.measure(str(checkpoint), tmp_path / "build", lambda _: None)
     assert [row["work"] for row in rows] == [
         "synthetic shop, mp4 files",
         "QONNX to RTL",

@@ -45,8 +45,8 @@ KERNELS: dict[str, Kernel] = {
     "shift": Shift(name="shift", input=_NINE, groups=((0, 4, 1), (4, 8, -1), (8, 16, 0))),
     "product": MatVec(
         name="product",
-        input=stream(frames=1, height=1, channels=64, repeat=8),
-        weights=_RNG.integers(-8, 8, (16, 64)),
+        input=stream(frames=1, height=1, channels=32, repeat=8),
+        weights=_RNG.integers(-8, 8, (16, 32)),
         pe=2,
     ),
     "activation": Threshold(

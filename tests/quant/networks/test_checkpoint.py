@@ -27,7 +27,7 @@ from framegate.quant.networks.checkpoint import (
     to_input,
 )
 
-from tests.quant.families import OPTIONS, small
+from tests.quant.families import OPTIONS, large_ones_slow, small
 
 Settled = Callable[[NetworkConfig], Network]
 
@@ -184,7 +184,7 @@ def test_checkpoints_of_others_and_damaged_ones_are_refused(tiny: NetworkConfig,
         load(path)
 
 
-@pytest.mark.parametrize("name", sorted(OPTIONS))
+@pytest.mark.parametrize("name", large_ones_slow(sorted(OPTIONS)))
 @pytest.mark.parametrize("scales", ["max", "learned"])
 def test_a_network_that_saw_no_clip_is_not_saved_and_one_that_did_comes_back(
     name: str, scales: str, tmp_path: Path
@@ -245,7 +245,7 @@ def test_the_detector_brings_a_threshold_that_was_chosen_for_it() -> None:
 def test_time_tells_take_from_put_back_and_tsn_has_none(tmp_path: Path) -> None:
     network = builtin("tsm-lite")
     config = network.config
-    found = find_clips(generate(tmp_path / "fresh", 12, seed=77))
+    found = find_clips(generate(tmp_path / "fresh", 6, seed=77))
     pixels = decode_all(found, config.transform)
     targets = torch.tensor([config.classes.index(str(clip.label)) for clip in found])
     right = logits(network, pixels).argmax(1) == targets
