@@ -119,7 +119,7 @@ def test_a_wrong_alarm_in_hardware_turns_the_verdict_red(
     before = f".THRESHOLDS({decide(build).instance().parameters['THRESHOLDS']})"
     assert before in top.read_text()
     top.write_text(top.read_text().replace(before, ".THRESHOLDS(34'h200000000)"))  # below every score
-    result = framegate("simulate", build, "--simulator", rapid, "--json")
+    result = framegate("simulate", build, "--limit", 2, "--simulator", rapid, "--json")
     assert result.code == 1
     assert "not bit-exact: decide: clip 0, frame 0, pixel (0, 0), channel 5: 1" in result.err
 
@@ -132,7 +132,7 @@ def test_a_threshold_that_rounds_wrong_is_seen_from_above(
     plain = json.loads(file.read_text())
     plain["kernels"][-1]["thresholds"] = [-(10**6)]
     file.write_text(json.dumps(plain))
-    result = framegate("simulate", build, "--simulator", rapid, "--json")
+    result = framegate("simulate", build, "--limit", 2, "--simulator", rapid, "--json")
     assert result.code == 1
     wrong = {rung["rung"] for rung in json.loads(result.out)["ladder"] if rung["alarm_mismatches"]}
     assert wrong == {"brevitas", "qonnx", "finn"}

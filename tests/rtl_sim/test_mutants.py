@@ -99,9 +99,9 @@ def test_every_mutant_finds_its_text(design: Callable[[str], tuple[Dataflow, Pat
 
 @pytest.mark.parametrize("mutant", QUICK, ids=str)
 def test_a_mutant_is_seen(
-    mutant: Mutant, design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, rapid: Simulator
+    mutant: Mutant, design: Callable[[str], tuple[Dataflow, Path]], tmp_path: Path, quick: Simulator
 ) -> None:
-    assert seen(mutant, *design(mutant.design), tmp_path, rapid)
+    assert seen(mutant, *design(mutant.design), tmp_path, quick)
 
 
 @pytest.mark.slow

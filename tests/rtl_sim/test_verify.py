@@ -81,8 +81,8 @@ def test_every_value_and_every_cycle_of_every_stream(
     assert np.array_equal(verdict.logits, reference.logits(tiny.dataflow, pixels))
 
 
-def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Path, rapid: Simulator) -> None:
-    verdict = verify(tiny.dataflow, tiny.rtl, random_pixels(tiny.dataflow, 2), tmp_path, simulator=rapid)
+def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Path, quick: Simulator) -> None:
+    verdict = verify(tiny.dataflow, tiny.rtl, random_pixels(tiny.dataflow, 2), tmp_path, simulator=quick)
     expect_green(verdict, tiny, clips=2)
     assert verdict.values == 2 * 4  # three logits and the decision
 
@@ -217,7 +217,7 @@ def test_a_flipped_weight_bit_is_named(kernel: str, tiny: Design, tmp_path: Path
     words = image.read_text().split()
     words[0] = f"{int(words[0], 16) ^ 1:0{len(words[0])}x}"
     image.write_text("\n".join(words) + "\n")
-    pixels = random_pixels(tiny.dataflow, 2)
+    pixels = random_pixels(tiny.dataflow, 3)
     verdict = verify(tiny.dataflow, rtl, pixels, tmp_path / "sim", simulator=rapid, probe=True)
     assert not verdict.bit_exact
     assert re.fullmatch(f"{kernel}: {PLACE}", str(verdict.first_mismatch))
@@ -225,20 +225,20 @@ def test_a_flipped_weight_bit_is_named(kernel: str, tiny: Design, tmp_path: Path
 
 
 def test_a_flipped_weight_bit_is_seen_at_the_result_too(
-    tiny: Design, tmp_path: Path, rapid: Simulator
+    tiny: Design, tmp_path: Path, quick: Simulator
 ) -> None:
     rtl = tiny.copy(tmp_path / "rtl")
     image = rtl / "framegate_head_weights0.hex"
     words = image.read_text().split()
     image.write_text("\n".join([f"{int(words[0], 16) ^ 1:0{len(words[0])}x}", *words[1:]]) + "\n")
-    verdict = verify(tiny.dataflow, rtl, random_pixels(tiny.dataflow, 2), tmp_path / "sim", simulator=rapid)
+    verdict = verify(tiny.dataflow, rtl, random_pixels(tiny.dataflow, 2), tmp_path / "sim", simulator=quick)
     assert re.fullmatch(f"decide: {PLACE}", str(verdict.first_mismatch))
 
 
 def test_a_changed_threshold_of_the_reference_is_named(
     tiny: Design, tmp_path: Path, rapid: Simulator
 ) -> None:
-    pixels = random_pixels(tiny.dataflow, 2)
+    pixels = random_pixels(tiny.dataflow, 3)
     sums = dict(reference.outputs(tiny.dataflow, pixels))["stem"]
     act = tiny.dataflow.kernel("stem_act")
     assert isinstance(act, Threshold)
@@ -262,7 +262,7 @@ def test_a_changed_threshold_of_the_reference_is_named(
 
 @pytest.mark.parametrize("name", FIFOS)
 def test_a_fifo_one_beat_too_shallow_is_late(
-    name: str, tiny: Design, tmp_path: Path, rapid: Simulator
+    name: str, tiny: Design, tmp_path: Path, quick: Simulator
 ) -> None:
     """No depth is larger than it must be: each beat of room is seen in the cycles."""
     fifo = tiny.dataflow.kernel(name)
@@ -270,7 +270,7 @@ def test_a_fifo_one_beat_too_shallow_is_late(
     shallow = [replace(fifo, depth=fifo.depth - 1) if k is fifo else k for k in tiny.dataflow.kernels]
     rtl = emit(replace(tiny.dataflow, kernels=tuple(shallow)), tiny.times, tmp_path / "rtl")
     pixels = random_pixels(tiny.dataflow, 4)
-    verdict = verify(tiny.dataflow, rtl, pixels, tmp_path / "sim", simulator=rapid, probe=True)
+    verdict = verify(tiny.dataflow, rtl, pixels, tmp_path / "sim", simulator=quick, probe=True)
     assert verdict.bit_exact
     assert not verdict.on_time
     late = re.fullmatch(r"(\w+): beat (\d+) passed in cycle (\d+), predicted (\d+)", str(verdict.late))
