@@ -204,7 +204,7 @@ def test_the_gather_speaks_finns_stream_interface(lowered: Callable) -> None:
 
 
 def test_finns_builder_gets_the_kernel_and_a_wrapper(lowered: Callable, tmp_path: Path) -> None:
-    case = lowered("projections")
+    case = lowered("identity-8bit")
     model = case.model("hardware.onnx").transform(SpecializeLayers("xczu3eg-sbva484-1-e"))
     model = model.transform(finn_ops.SpecializeFrameGather())
     nodes = [node for node in model.graph.node if is_rtl_node(node) and node.op_type == "FrameGather_rtl"]
