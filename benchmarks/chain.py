@@ -17,16 +17,18 @@ _SHOP_FRAMES_PER_SECOND = 200.0
 _SHOP_CLIPS = 4  # of each action
 
 
-def measure(model: str, build: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """A row per step, made from nothing: its seconds and their ratio to the promise."""
+def measure(
+    model: str, build: Path, say: Callable[[str], None], rate: str = "1200"
+) -> list[dict[str, Any]]:
+    """A row per step for `rate` frames per second, made from nothing: its seconds and their ratio to the promise."""
     shutil.rmtree(build, ignore_errors=True)
     clips = demo_clips(build / "clips", 1)[:1]
     compile_model(
-        model, build, "ulx3s-85f", "1200", None, say
+        model, build, "ulx3s-85f", rate, None, say
     )  # exports the QONNX file; its time does not count
     hardware = build / "from_qonnx"
     steps: dict[str, Callable[[], object]] = {
-        "QONNX to RTL": lambda: compile_model(str(build / QONNX), hardware, "ulx3s-85f", "1200", None, say),
+        "QONNX to RTL": lambda: compile_model(str(build / QONNX), hardware, "ulx3s-85f", rate, None, say),
         "RTL simulation of one clip, with the build": lambda: simulate_build(hardware, clips, say),
     }
     return [_shop(build / "shop"), *(_row(name, step) for name, step in steps.items())]

@@ -46,9 +46,8 @@ def test_latency_is_of_every_beat(
     assert row["floor_cycles"] <= row["initiation_interval"]
 
 
-def test_chain_measures_from_nothing(tmp_path: Path) -> None:
-    checkpoint = small(tmp_path / "smaller.pt", widths=(8, 8), frames=2)
-    rows = chain.measure(str(checkpoint), tmp_path / "build", lambda _: None)
+def test_chain_measures_from_nothing(checkpoint: str, tmp_path: Path) -> None:
+    rows = chain.measure(checkpoint, tmp_path / "build", lambda _: None, "20000")
     assert [row["work"] for row in rows] == [
         "synthetic shop, mp4 files",
         "QONNX to RTL",

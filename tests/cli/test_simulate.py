@@ -25,7 +25,7 @@ def build(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "options",
     [
-        {"shift": "online", "weight_bits": 3, "act_bits": 3},
+        pytest.param({"shift": "online", "weight_bits": 3, "act_bits": 3}, marks=pytest.mark.slow),
         pytest.param(
             {"name": "tsn-lite", "shift": "none", "weight_bits": 2, "act_bits": 2}, marks=pytest.mark.slow
         ),

@@ -38,6 +38,7 @@ def test_a_package_holds_every_module() -> None:
         assert any(source in package.glob(pattern) for pattern in patterns), source
 
 
+@pytest.mark.slow  # `make lint` looks at the same in every run
 def test_verilator_has_nothing_to_say(tmp_path: Path) -> None:
     assert not list(lint.all_warnings(tmp_path))
 
