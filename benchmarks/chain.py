@@ -17,9 +17,7 @@ _SHOP_FRAMES_PER_SECOND = 200.0
 _SHOP_CLIPS = 4  # of each action
 
 
-def measure(
-    model: str, build: Path, say: Callable[[str], None], rate: str = "1200"
-) -> list[dict[str, Any]]:
+def measure(model: str, build: Path, say: Callable[[str], None], rate: str = "1200") -> list[dict[str, Any]]:
     """A row per step for `rate` frames per second, made from nothing: its seconds and their ratio to the promise."""
     shutil.rmtree(build, ignore_errors=True)
     clips = demo_clips(build / "clips", 1)[:1]

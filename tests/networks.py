@@ -16,10 +16,11 @@ import torch
 from filelock import FileLock
 from framegate.hls.build.build import compile_model
 from framegate.quant.clips.shop import ACTIONS
-from framegate.quant.networks import export
+from framegate.quant.networks import export, layers
 from framegate.quant.networks.checkpoint import Network, NetworkConfig, load, save, to_input
 from framegate.quant.networks.export import export_qonnx
 from framegate.quant.networks.layers import Bias
+from framegate.quant.training import fit
 from torch import nn
 
 from tests import foreign
@@ -117,6 +118,15 @@ def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) 
     name = hashlib.sha256(f"{seed} {config.model_dump_json()}".encode()).hexdigest()[:16]
     folder = once(factory, name, fill)
     return Exported(folder / "checkpoint.pt", folder / "model.qonnx.onnx")
+
+
+@contextmanager
+def soon_calibrated() -> Iterator[None]:
+    """Of thirty batches before each quantized phase, four."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (layers, fit):
+            patch.setattr(module, "CALIBRATION_STEPS", 4)
+        yield
 
 
 @contextmanager

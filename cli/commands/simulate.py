@@ -24,7 +24,9 @@ def command(
         int | None, typer.Option(min=1, max=MANY, help="At most so many clips, classes in turn.")
     ] = None,
     probe: Annotated[bool, typer.Option(help="Compare every stream inside, not just the result.")] = False,
-    simulator: Annotated[str, typer.Option(help="verilator or icarus, with cocotb; fast or icarus-fast, without.")] = "verilator",
+    simulator: Annotated[
+        str, typer.Option(help="verilator or icarus, with cocotb; fast or icarus-fast, without.")
+    ] = "verilator",
     fast: Annotated[
         bool, typer.Option("--fast", help="For long runs: Verilator without cocotb; as --simulator fast.")
     ] = False,

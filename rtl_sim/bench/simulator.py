@@ -275,6 +275,7 @@ class Bench:
                 parameters=[f".{name}({value})" for name, value in self.parameters.items()],
                 pins=[f".{pin}({net})" for pin, net in self.pins.items()],
                 sources=self.inputs,
+                rooms={port.name: _room(max(port.room, len(port.words))) for port in self.inputs},
                 sinks=self.outputs,
                 period=_PERIOD,
                 probes=[
@@ -326,6 +327,11 @@ def start_seed() -> int:
             f"{_SEED}={given}: a whole number from 1 to {LARGEST_SEED} is wanted, as in seed.txt beside a run"
         )
     return int(given)
+
+
+def _room(words: int) -> int:
+    """Of a memory for so many words: a power of two, so that a clip more or less compiles to the same program."""
+    return 1 << (words - 1).bit_length()
 
 
 def _write_hex(target: Path, words: Iterable[int]) -> None:

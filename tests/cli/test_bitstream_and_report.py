@@ -59,7 +59,9 @@ def test_synthesis_only_counts(build: Path) -> None:
     counted = json.loads(done.stdout)
     assert {"target", "lut", "ff", "bram", "dsp", "uram", "available", "seconds", "edits"} == counted.keys()
     assert counted["edits"] == ["nothing tells what `framegate compile` wrote here"]
-    assert (counted["target"], counted["dsp"], counted["bram"]) == ("ulx3s-85f", 1, 0), "all weights are equal"
+    assert (counted["target"], counted["dsp"], counted["bram"]) == ("ulx3s-85f", 1, 0), (
+        "all weights are equal"
+    )
 
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert f"lut {counted['lut']} of 83,640" in done.stdout

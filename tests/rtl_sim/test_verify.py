@@ -92,7 +92,8 @@ def test_without_probes_only_the_results_are_compared(tiny: Design, tmp_path: Pa
     [
         "separable-fast", "two-rates-uneven", "endless-two-rates",
         *(pytest.param(name, marks=pytest.mark.slow)
-          for name in ("online", "slow", "two-stages", "odd-size", "separable", "two-rates", "two-rates-fast", "endless")),
+          for name in ("online", "slow", "two-stages", "odd-size", "separable", "two-rates", "two-rates-fast",
+                       "endless")),
     ],
 )  # fmt: skip
 def test_other_networks(name: str, tmp_path: Path, rapid: Simulator) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from framegate.quant.clips.shop import generate
-from framegate.quant.networks import layers
-from framegate.quant.training import fit
+
+from tests.networks import soon_calibrated
 
 
 @pytest.fixture(scope="package")
@@ -18,8 +18,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package", autouse=True)
 def few_calibration_steps() -> Iterator[None]:
-    """Of thirty batches before each quantized phase, four: what training does with them is the same."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (layers, fit):
-            patch.setattr(module, "CALIBRATION_STEPS", 4)
+    """What training does with the batches before a quantized phase is the same for few of them."""
+    with soon_calibrated():
         yield
