@@ -10,6 +10,7 @@ import pytest
 from framegate.hls.build.compiler import edits
 from framegate.rtl_sim.bench.simulator import Simulator
 
+from tests import networks
 from tests.networks import small
 
 WARNING = "not what `framegate compile` wrote: "
@@ -18,13 +19,9 @@ WARNING = "not what `framegate compile` wrote: "
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network, compiled once."""
-    from framegate.hls.build.build import compile_model
-
     folder = tmp_path_factory.mktemp("compiled")
-    checkpoint = small(
-        folder / "checkpoint.pt", name="tsn-lite", shift="none", widths=(4, 4), frames=2, size=8
-    )
-    compile_model(str(checkpoint), folder / "build", "ulx3s-85f", "5000", None, lambda _: None)
+    small(folder / "checkpoint.pt")
+    networks.compiled("small", "20000", tmp_path_factory, folder / "build")
     return folder
 
 
@@ -94,7 +91,7 @@ def test_the_other_commands_tell_it(
 
 def test_compile_mends_it(framegate: Callable, compiled: Path, build: Path) -> None:
     damage(build)
-    source = (compiled / "checkpoint.pt", "--build", build, "--rate", "5000")
+    source = (compiled / "checkpoint.pt", "--build", build, "--rate", "20000")
     mended = framegate("compile", *source)
     assert "lower: unchanged, kept" in mended.err
     assert "compile …" in mended.err
@@ -104,7 +101,7 @@ def test_compile_mends_it(framegate: Callable, compiled: Path, build: Path) -> N
 
 
 def test_a_copied_build_prints_where_it_is_now(framegate: Callable, compiled: Path, build: Path) -> None:
-    kept = framegate("compile", compiled / "checkpoint.pt", "--build", build, "--rate", "5000", "--json")
+    kept = framegate("compile", compiled / "checkpoint.pt", "--build", build, "--rate", "20000", "--json")
     assert kept.err.count("unchanged, kept") == 3
     assert kept.json["rtl"] == str(build / "rtl")
 

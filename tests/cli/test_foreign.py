@@ -25,6 +25,12 @@ FILES: dict[str, Callable[[Path], Path]] = {
 
 LARGE = ("cnv_2w2a", "mobilenet_4b", "conv3d")  # a minute each; a small one of each kind is left
 
+RATES = {
+    "conv3d": 50_000,
+    "conv3d-fixed-point": 50_000,
+    "tfc_2w2a": 8000,
+}  # the more frames, the fewer cycles
+
 
 @pytest.mark.parametrize("name", slow_if(LARGE.__contains__, FILES))
 def test_from_file_to_hardware(
@@ -33,7 +39,9 @@ def test_from_file_to_hardware(
     file, build = FILES[name](tmp_path / f"{name}.onnx"), tmp_path / "build"
     assert all(node.op_type != "FrameGather" for node in onnx.load(file).graph.node)
     stream = ["--stream"] if name == "mlp" else []  # it has a score per frame
-    rate = 50_000 if name.startswith("conv3d") else 2000  # frames; fewer cycles are simulated sooner
+    rate = {"conv3d": 50_000, "conv3d-fixed-point": 50_000, "tfc_2w2a": 8000}.get(
+        name, 2000
+    )  # the more, the fewer cycles
     options = ["--build", build, "--pixel-scale", "1/255", "--rate", rate, *stream]
     assert framegate("compile", file, *options).code == 0
     judged = framegate("simulate", build, "--limit", 2, "--simulator", rapid, "--probe", "--json").json

@@ -28,7 +28,8 @@ LIKE_OTHERS = [
     case for case in CASES if case[0] == "two-stages"
 ]  # residual blocks as well, with the same FIFOs
 LIKE_OTHERS += [
-    ("lateral", name) for name in ("slow_window_fifo", "lateral_gather_fifo", "features_right_fifo")
+    ("lateral", name)
+    for name in ("slow_window_fifo", "slow_frames_fifo", "lateral_gather_fifo", "features_right_fifo")
 ]
 
 

@@ -55,7 +55,7 @@ def multiplications(dataflow: Dataflow) -> int:
     return sum(k.weights.size * k.outputs[0].frames * k.outputs[0].pixels for k in kernels)
 
 
-@pytest.mark.parametrize("name", slow_if(lambda name: name not in ("tsm-lite", "tsm-mobilenetv2"), PRUNED))
+@pytest.mark.parametrize("name", slow_if(lambda name: name != "tsm-lite", PRUNED))
 def test_the_compiler_leaves_out_what_was_pruned(name: str, settled: Callable, tmp_path: Path) -> None:
     network = settled(small(name, **SHAPES.get(name, {})))
     counts = prune(network, 0.5)
