@@ -4,6 +4,7 @@
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from framegate.rtl_sim.bench.simulator import SIMULATORS, Simulator, engine, quick_or
@@ -43,6 +44,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def regold(request: pytest.FixtureRequest) -> bool:
     """Whether to write golden files instead of comparing with them."""
     return bool(request.config.getoption("--regold"))
+
+
+@pytest.fixture(scope="session")
+def one_export(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """While this is used, a network is exported once for all tests of a run."""
+    from tests.networks import exports_once  # imports torch, which most tests do without
+
+    with exports_once(tmp_path_factory):
+        yield
 
 
 @pytest.fixture

@@ -23,9 +23,8 @@ from framegate.hls.tools import require_simulator, simulator_tools
 from framegate.rtl_sim.bench import fast, plain_names
 from jinja2 import Environment, StrictUndefined
 
-Simulator = Literal[
-    "verilator", "icarus", "fast", "icarus-fast"
-]  # fast: without cocotb; Verilator, if not named
+# Those called fast run without cocotb; "fast" alone is Verilator.
+Simulator = Literal["verilator", "icarus", "fast", "icarus-fast"]
 SIMULATORS: tuple[Simulator, ...] = get_args(Simulator)
 _HARNESS = Path(str(files("framegate.rtl_sim.bench").joinpath("harness")))
 HARNESS = tuple(_HARNESS / f"fg_{name}.sv" for name in ("source", "sink", "probe"))  # modules of every bench

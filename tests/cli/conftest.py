@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from framegate import main
 
-from tests.networks import exports_once, soon_calibrated
+from tests.networks import soon_calibrated
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def framegate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 
 @pytest.fixture(scope="session", autouse=True)
-def soon_made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def soon_made(one_export: None) -> Iterator[None]:
     """Many tests compile the same network: the exporter runs once for each. Training is short."""
-    with exports_once(tmp_path_factory), soon_calibrated():
+    with soon_calibrated():
         yield

@@ -11,7 +11,6 @@ from framegate.hls.build.compiler import edits
 from framegate.rtl_sim.bench.simulator import Simulator
 
 from tests import networks
-from tests.networks import small
 
 WARNING = "not what `framegate compile` wrote: "
 
@@ -20,7 +19,7 @@ WARNING = "not what `framegate compile` wrote: "
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network, compiled once."""
     folder = tmp_path_factory.mktemp("compiled")
-    small(folder / "checkpoint.pt")
+    networks.small(folder / "checkpoint.pt")
     networks.compiled("small", "20000", tmp_path_factory, folder / "build")
     return folder
 

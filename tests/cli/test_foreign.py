@@ -25,23 +25,18 @@ FILES: dict[str, Callable[[Path], Path]] = {
 
 LARGE = ("cnv_2w2a", "mobilenet_4b", "conv3d")  # a minute each; a small one of each kind is left
 
-RATES = {
-    "conv3d": 50_000,
-    "conv3d-fixed-point": 50_000,
-    "tfc_2w2a": 8000,
-}  # the more frames, the fewer cycles
+# Frames per second: the more, the fewer cycles are simulated.
+RATES = {"conv3d": 50_000, "conv3d-fixed-point": 50_000, "tfc_2w2a": 8000}
 
 
 @pytest.mark.parametrize("name", slow_if(LARGE.__contains__, FILES))
 def test_from_file_to_hardware(
     name: str, tmp_path: Path, rapid: Simulator, framegate: Callable[..., Result]
 ) -> None:
-    file, build = FILES[name](tmp_path / f"{name}.onnx"), tmp_path / "build"
+    file, build = FILES[name](tmp_path / "model.onnx"), tmp_path / "build"
     assert all(node.op_type != "FrameGather" for node in onnx.load(file).graph.node)
     stream = ["--stream"] if name == "mlp" else []  # it has a score per frame
-    rate = {"conv3d": 50_000, "conv3d-fixed-point": 50_000, "tfc_2w2a": 8000}.get(
-        name, 2000
-    )  # the more, the fewer cycles
+    rate = RATES.get(name, 2000)
     options = ["--build", build, "--pixel-scale", "1/255", "--rate", rate, *stream]
     assert framegate("compile", file, *options).code == 0
     judged = framegate("simulate", build, "--limit", 2, "--simulator", rapid, "--probe", "--json").json

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks of others, as Brevitas alone exports them, down to FINN's hardware nodes."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from framegate.hls.lowering.lower import load, lower
 from torch import nn
 
 from tests import foreign
-from tests.networks import once
 
 CLIPS = 32
+pytestmark = pytest.mark.usefixtures("one_export")
 
 
 def fixed_mlp(path: Path) -> Path:
@@ -28,13 +27,6 @@ def fixed_mlp(path: Path) -> Path:
 
 def fixed_conv3d(path: Path) -> Path:
     return foreign.conv3d(path, fixed_point=True)
-
-
-def made_once(network: Callable, factory: pytest.TempPathFactory, target: Path) -> Path:
-    """The network's file at `target`, which is exported for one test and copied for others."""
-    name = f"foreign-{network.__name__}"
-    folder = once(factory, name, lambda folder: network(folder / "model.onnx"))
-    return Path(shutil.copyfile(folder / "model.onnx", target))
 
 
 def compare(path: Path, pixel_scale: float) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
@@ -71,12 +63,10 @@ def test_networks_with_scales_of_powers_of_two_are_equal(network: Callable, tmp_
     ],
 )
 def test_networks_with_float_scales_agree_to_the_last_bits(
-    network: Callable, steps: float, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    network: Callable, steps: float, tmp_path: Path
 ) -> None:
     """No step of an activation flipped in these networks; the decision is the same but where two classes are equal."""
-    result, expected, facts = compare(
-        made_once(network, tmp_path_factory, tmp_path / "model.onnx"), foreign.PIXEL
-    )
+    result, expected, facts = compare(network(tmp_path / "model.onnx"), foreign.PIXEL)
     assert facts[EXACT] == "false"
     assert len(np.unique(result)) > 10
     assert np.abs(result - expected).max() <= steps
@@ -104,11 +94,9 @@ def test_a_float_bias_of_the_logits_is_named_with_the_way_out(tmp_path: Path) ->
     assert np.abs(result - expected).max() < 1e-3
 
 
-def test_weights_in_a_second_file_are_read_and_missed(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_weights_in_a_second_file_are_read_and_missed(tmp_path: Path) -> None:
     path = tmp_path / "apart.onnx"
-    whole = onnx.load(made_once(foreign.mlp, tmp_path_factory, tmp_path / "model.onnx"))
+    whole = onnx.load(foreign.mlp(tmp_path / "model.onnx"))
     onnx.save(whole, path, save_as_external_data=True, location="apart.data", size_threshold=0)
     weights = path.with_name("apart.data")
     assert load(path).get_initializer(whole.graph.initializer[0].name) is not None
