@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks as training could leave them, their graphs and their builds, which are made once for all tests of a run."""
 
+import copy
+import functools
 import hashlib
 import os
 import shutil
@@ -22,6 +24,7 @@ from framegate.quant.networks.export import export_qonnx
 from framegate.quant.networks.layers import Bias
 from framegate.quant.training import fit
 from torch import nn
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from tests import foreign
 
@@ -108,12 +111,30 @@ def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], obje
     return folder
 
 
+_TORCHLIB = functools.cache(ONNXRegistry.from_torchlib)
+
+
+@contextmanager
+def exported_sooner() -> Iterator[None]:
+    """Torch's table of ONNX operators, a second's work, is made once and not for each export."""
+
+    def from_torchlib(**opset: int) -> ONNXRegistry:
+        fresh = copy.copy(_TORCHLIB(**opset))
+        fresh.functions = {target: list(found) for target, found in fresh.functions.items()}
+        return fresh
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(from_torchlib))
+        yield
+
+
 def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) -> Exported:
     """`random_network` in files, made once: to export a small one takes up to 20 seconds."""
 
     def fill(folder: Path) -> None:
         save(random_network(config, seed), folder / "checkpoint.pt")
-        export_qonnx(load(folder / "checkpoint.pt"), folder / "model.qonnx.onnx")
+        with exported_sooner():
+            export_qonnx(load(folder / "checkpoint.pt"), folder / "model.qonnx.onnx")
 
     name = hashlib.sha256(f"{seed} {config.model_dump_json()}".encode()).hexdigest()[:16]
     folder = once(factory, name, fill)
@@ -143,7 +164,8 @@ def exports_once(factory: pytest.TempPathFactory) -> Iterator[None]:
             digest.update(name.encode() + values.numpy().tobytes())
 
         def fill(folder: Path) -> None:
-            exporter(network, args=args, export_path=str(folder / target.name))
+            with exported_sooner():
+                exporter(network, args=args, export_path=str(folder / target.name))
 
         shutil.copytree(once(factory, digest.hexdigest()[:16], fill), target.parent, dirs_exist_ok=True)
 

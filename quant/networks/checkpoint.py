@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks: one definition for every precision, and the checkpoint files that hold them."""
 
+import functools
 import os.path
 import pickle
 import re
@@ -180,14 +181,23 @@ def _require_fit(config: NetworkConfig, state: Mapping[str, Tensor]) -> None:
         raise RuntimeError(
             f"there are {len(state)}, too few for depths={config.depths} and widths={config.widths}"
         )
-    with torch.device("meta"):
-        expected = Network(config).state_dict()
-    for name, value in expected.items():
+    for name, expected in _weights(config).items():
         if name not in state:
             raise RuntimeError(f"{name} is missing")
-        if (state[name].shape, state[name].dtype) != (value.shape, value.dtype):
-            given, due = (f"{tuple(of.shape)} of {of.dtype}" for of in (state[name], value))
+        if (found := _kind(state[name])) != expected:
+            given, due = (f"{tuple(shape)} of {dtype}" for shape, dtype in (found, expected))
             raise RuntimeError(f"{name} is {given}, and not {due}")
+
+
+@functools.lru_cache(maxsize=8)  # a command loads the same network several times
+def _weights(config: NetworkConfig) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """The shape and the type of each weight of a network."""
+    with torch.device("meta"):
+        return {name: _kind(value) for name, value in Network(config).state_dict().items()}
+
+
+def _kind(tensor: Tensor) -> tuple[torch.Size, torch.dtype]:
+    return tensor.shape, tensor.dtype
 
 
 def builtin_names() -> list[str]:

@@ -35,7 +35,7 @@ def export_qonnx(network: Network, path: Path) -> Path:
     pixels = torch.zeros(config.frames, 3, config.size, config.size)
     was_training = network.training
     with whole(path) as draft, TemporaryDirectory() as folder, _quiet():
-        raw = str(Path(folder) / path.name)  # the exporter leaves its weights in a second file
+        raw = str(Path(folder) / "raw.onnx")  # the exporter leaves its weights in a second file
         brevitas_export(network.eval(), args=pixels, export_path=raw)
         model = cleanup_model(ModelWrapper(raw))
         onnx.helper.set_model_props(model.model, {CONFIG_KEY: config.model_dump_json()})

@@ -18,6 +18,8 @@ from framegate.quant.clips.video import Clip
 from tests.dataflows import two_rates
 from tests.networks import compiled, small
 
+pytestmark = pytest.mark.usefixtures("one_export")
+
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> str:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the command line in this process."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from framegate import main
+from framegate.quant.clips import shop
 
 from tests.networks import soon_calibrated
 
@@ -42,6 +44,10 @@ def framegate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(scope="session", autouse=True)
 def soon_made(one_export: None) -> Iterator[None]:
-    """Many tests compile the same network: the exporter runs once for each. Training is short."""
-    with soon_calibrated():
+    """Many tests compile the same network: the exporter runs once for each. Training is short.
+
+    Clips of the synthetic shop are drawn once.
+    """
+    with soon_calibrated(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shop, "render", functools.cache(shop.render))
         yield

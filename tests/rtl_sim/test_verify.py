@@ -271,7 +271,7 @@ def test_a_fifo_one_beat_too_shallow_is_late(
     assert isinstance(fifo, Fifo)
     shallow = [replace(fifo, depth=fifo.depth - 1) if k is fifo else k for k in tiny.dataflow.kernels]
     rtl = emit(replace(tiny.dataflow, kernels=tuple(shallow)), tiny.times, tmp_path / "rtl")
-    pixels = random_pixels(tiny.dataflow, 4)
+    pixels = random_pixels(tiny.dataflow, 2)
     verdict = verify(tiny.dataflow, rtl, pixels, tmp_path / "sim", simulator=quick, probe=True)
     assert verdict.bit_exact
     assert not verdict.on_time

@@ -41,6 +41,7 @@ TINY = {"size": 16, "frames": 4, "widths": (8, 8, 16), "strides": (2, 2, 2), "po
 QUICK = Recipe(
     network=TINY, float_epochs=1, quantized_epochs=2, batch=8, threads=1, accelerator="cpu", prune=0.5
 )
+pytestmark = pytest.mark.usefixtures("one_export")
 SHAPES: dict[str, dict[str, object]] = {"tsm-mobilenet": {"widths": (8, 8, 8), "strides": (2, 1, 2)}}
 
 
