@@ -4,11 +4,15 @@
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 
 import pytest
+from framegate.rtl_sim.bench import fast
 from framegate.rtl_sim.bench.simulator import SIMULATORS, Simulator, engine, quick_or
 from hypothesis import HealthCheck, settings
+
+from tests import precompiled
 
 collect_ignore = ["kernels/example"]  # a kernel that is no part of this package: see test_three_files.py
 # Properties of RTL are tried on the same examples in every run. Slow tests try them on new ones as well: those of the
@@ -29,6 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = str(secrets.randbelow(1 << 31))
+    if config.getoption("numprocesses", None) and (
+        header := precompiled.header()
+    ):  # beside the workers' start
+        threading.Thread(target=precompiled.compile_ahead, args=(header,), daemon=True).start()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -44,6 +52,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def regold(request: pytest.FixtureRequest) -> bool:
     """Whether to write golden files instead of comparing with them."""
     return bool(request.config.getoption("--regold"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def soon_compiled() -> Iterator[None]:
+    """Small programs of Verilator are compiled with its header made ahead."""
+    header, plain = precompiled.header(), fast.make_flags
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CCACHE_SLOPPINESS", precompiled.CCACHE_SLOPPINESS)
+        patch.setattr(fast, "make_flags", lambda cycles: precompiled.with_header(plain(cycles), header))
+        yield
 
 
 @pytest.fixture(scope="session")
