@@ -2,6 +2,7 @@
 """Outside tools: the one on PATH when it is new enough, else the wheel's, else an error by name."""
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -213,13 +214,24 @@ def _on_path(name: str, wanted: _Wanted) -> Tool | None:
     if path is None:
         return None
     try:
+        file = os.stat(path)
+    except OSError:
+        return None
+    printed = _printed_version(path, wanted.flag, file.st_mtime_ns, file.st_size)
+    match = re.search(wanted.pattern, printed)
+    return Tool(name, (path,), match.group(1)) if match else None
+
+
+@functools.lru_cache(maxsize=64)  # each build and each run asks for several tools
+def _printed_version(path: str, flag: str, *_file: int) -> str:
+    """What the tool prints about itself, while its file (time, size) is the same."""
+    try:
         done = subprocess.run(
-            [path, wanted.flag], capture_output=True, text=True, errors="replace", timeout=60, check=False
+            [path, flag], capture_output=True, text=True, errors="replace", timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.search(wanted.pattern, done.stdout + done.stderr)
-    return Tool(name, (path,), match.group(1)) if match else None
+        return ""
+    return done.stdout + done.stderr
 
 
 def _in_wheel(name: str, wanted: _Wanted) -> Tool | None:

@@ -59,7 +59,8 @@ def soon_compiled() -> Iterator[None]:
     """Small programs of Verilator are compiled with its header made ahead."""
     header, plain = precompiled.header(), fast.make_flags
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CCACHE_SLOPPINESS", precompiled.CCACHE_SLOPPINESS)
+        for name, value in precompiled.CCACHE.items():
+            patch.setenv(name, value)
         patch.setattr(fast, "make_flags", lambda cycles: precompiled.with_header(plain(cycles), header))
         yield
 

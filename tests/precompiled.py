@@ -18,8 +18,9 @@ _OF_ALL = (
     *(f"-DVM_{name}=0" for name in ("COVERAGE", "SC", "TRACE", "TRACE_FST", "TRACE_VCD", "TRACE_SAIF")),
 )
 VARIANTS = {"fast": ("-DVM_TIMING=0",), "verilator": ("-DVM_TIMING=1", "-std=c++20")}
-# ccache keeps what is compiled with such a header only when it is told that times of files mean nothing.
-CCACHE_SLOPPINESS = "pch_defines,time_macros"
+# ccache keeps what is compiled with such a header only when told that times of files mean nothing; and it need not
+# run the preprocessor, which Verilator's makefiles let write down what was read.
+CCACHE = {"CCACHE_SLOPPINESS": "pch_defines,time_macros", "CCACHE_DEPEND": "1"}
 
 
 def header() -> Path | None:

@@ -33,6 +33,9 @@ RESULTS = "results.xml"  # of cocotb, in the folder of each run
 _SEED = "FRAMEGATE_SEED"  # environment variable
 LARGEST_SEED = (1 << 31) - 1  # that Verilator takes; the smallest is 1
 _DRIVERS: Mapping[Simulator, str] = {"fast": "program", "icarus-fast": "itself"}  # of the others: cocotb
+_TEMPLATE = Environment(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+).from_string((_HARNESS / "bench.sv.j2").read_text())
 _PERIOD = 256  # cycles after which a sink's pattern repeats
 _NEVER = (1 << 64) - 1
 
@@ -261,26 +264,19 @@ class Bench:
 
     def render(self) -> str:
         """The text of module `bench`."""
-        template = (_HARNESS / "bench.sv.j2").read_text()
         inside = {tap.name for tap in self.taps}
-        return (
-            Environment(
-                undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-            )
-            .from_string(template)
-            .render(
-                module=self.module,
-                driver=_DRIVERS.get(self.simulator, "cocotb"),
-                parameters=[f".{name}({value})" for name, value in self.parameters.items()],
-                pins=[f".{pin}({net})" for pin, net in self.pins.items()],
-                sources=self.inputs,
-                rooms={port.name: _room(max(port.room, len(port.words))) for port in self.inputs},
-                sinks=self.outputs,
-                period=_PERIOD,
-                probes=[
-                    (port.name, port.bits, "dut." if port.name in inside else "") for port in self._recorded()
-                ],
-            )
+        return _TEMPLATE.render(
+            module=self.module,
+            driver=_DRIVERS.get(self.simulator, "cocotb"),
+            parameters=[f".{name}({value})" for name, value in self.parameters.items()],
+            pins=[f".{pin}({net})" for pin, net in self.pins.items()],
+            sources=self.inputs,
+            rooms={port.name: _room(max(port.room, len(port.words))) for port in self.inputs},
+            sinks=self.outputs,
+            period=_PERIOD,
+            probes=[
+                (port.name, port.bits, "dut." if port.name in inside else "") for port in self._recorded()
+            ],
         )
 
 

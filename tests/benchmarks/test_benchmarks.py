@@ -41,7 +41,7 @@ def test_latency_is_of_every_beat(
     checkpoint: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     compiled("small", "20000", tmp_path_factory, tmp_path / "small-20000")  # where it will find its export
-    (row,) = latency.measure([checkpoint], ["20000"], "kv260", tmp_path, lambda _: None)
+    (row,) = latency.measure([checkpoint], ["20000"], "ulx3s-85f", tmp_path, lambda _: None)
     assert row["latency_error"] == row["jitter"] == row["mismatches"] == 0
     assert row["first_late_beat"] is None
     assert row["values"] > 100_000, "every stream is compared"
