@@ -32,7 +32,7 @@ OPTIONS = {
         "size": 12,  # 6, 3 and padded 2
         "widths": (4, 8, 8),
         "strides": (2, 2, 2),
-        "depths": (1, 2, 1),
+        "depths": (1, 1, 1),
         "head_hidden": (8,),
     },
     "r2plus1d-lite": {"widths": (4, 4, 8), "strides": (2, 1, 2), "depths": (1, 1)},

@@ -11,14 +11,16 @@ from framegate.hls.emission.emit import HASH
 from framegate.hls.flows.ecp5 import ecp5
 from framegate.hls.flows.ecp5.ecp5 import board_files, build_bitstream
 from framegate.hls.flows.flow import Flow, FlowReport, Step
-from framegate.hls.targets import Target, load_target
+from framegate.hls.targets import load_target
 from framegate.hls.tools import Tool
 
 from tests.networks import once
 
-TARGET = load_target("ulx3s-85f")
-# In the same package: of a third of the cells, which the tools load and write in half the time.
-SMALLER = TARGET.model_copy(update={"device": "25k"})
+# The board with a device of a third of the cells, in the same package, which the tools load and write in half the time;
+# with its own it is in tests/cli/test_bitstream_and_report.py.
+TARGET = load_target("ulx3s-85f").model_copy(
+    update={"device": "25k", "lut": 24_288, "ff": 24_288, "bram": 56, "dsp": 28}
+)
 TINY = Path(__file__).parent / "tiny"
 
 
@@ -56,11 +58,10 @@ def build(
     rtl: Path,
     said: list[str] | None = None,
     clock_mhz: float | None = None,
-    target: Target = TARGET,
 ) -> FlowReport:
-    out = rtl.parent / "flow" / target.name
+    out = rtl.parent / "flow" / TARGET.name
     progress = said.append if said is not None else lambda _: None
-    return build_bitstream(rtl, board_files(target), target, out, progress, clock_mhz=clock_mhz)
+    return build_bitstream(rtl, board_files(TARGET), TARGET, out, progress, clock_mhz=clock_mhz)
 
 
 def test_bitstream_and_report(built_rtl: Path) -> None:
@@ -96,7 +97,7 @@ def test_an_edited_memory_redoes_every_step_and_reaches_the_bitstream(built_rtl:
 def test_the_usercode_begins_the_hash_of_the_design(rtl: Path, known: bool) -> None:
     source = rtl / "framegate.sv"
     source.write_text(f"// {HASH if known else ''}1234abcd{'5' * 56}\n{source.read_text()}")
-    flow = ecp5._BoardFlow(rtl, SMALLER, rtl.parent / "flow", lambda step: None, board_files(SMALLER), 50, 1)
+    flow = ecp5._BoardFlow(rtl, TARGET, rtl.parent / "flow", lambda step: None, board_files(TARGET), 50, 1)
     routing = Step(flow.out / "routing", "routed", 0.0)
     routing.folder.mkdir(parents=True)
     (routing.folder / "framegate.config").write_text(".device LFE5U-25F\n")
@@ -126,13 +127,13 @@ def test_an_edit_is_synthesized_and_an_interrupted_step_after_it_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(Flow, "run", run_or_interrupt)
         with pytest.raises(KeyboardInterrupt):
-            build(rtl, said, target=SMALLER)
+            build(rtl, said)
     assert said[0] != "synthesis: unchanged, kept"
     assert sorted(path.name for path in flow.iterdir()) == [
         ".lock", ".steps.json", "nextpnr.log", "synthesis", "yosys.log",
     ]  # fmt: skip
     said.clear()
-    assert build(rtl, said, target=SMALLER).dsp == 3
+    assert build(rtl, said).dsp == 3
     assert said[0] == "synthesis: unchanged, kept"
     assert not any("kept" in line for line in said[1:])
 
@@ -154,7 +155,7 @@ def test_another_clock_reaches_the_pll_and_too_slow_names_both_clocks_and_leaves
         r"from u_design\.\S+ to u_design\.\S+\); compile for a clock of \d+ MHz"
     )
     with pytest.raises(FramegateError, match=message):
-        build(rtl, clock_mhz=200, target=SMALLER)
+        build(rtl, clock_mhz=200)
     flow = rtl.parent / "flow" / TARGET.name
     report = json.loads((flow / "report.json").read_text())
     assert report["path"] is None
