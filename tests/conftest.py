@@ -13,6 +13,7 @@ from framegate.rtl_sim.bench.simulator import SIMULATORS, Simulator, engine, qui
 from hypothesis import HealthCheck, settings
 
 from tests import precompiled
+from tests.once import programs_once
 
 collect_ignore = ["kernels/example"]  # a kernel that is no part of this package: see test_three_files.py
 # Properties of RTL are tried on the same examples in every run. Slow tests try them on new ones as well: those of the
@@ -55,10 +56,10 @@ def regold(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def soon_compiled() -> Iterator[None]:
-    """Small programs of Verilator are compiled with its header made ahead."""
+def soon_compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Small programs of Verilator are compiled with its header made ahead, and each only once."""
     header, plain = precompiled.header(), fast.make_flags
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, programs_once(tmp_path_factory):
         for name, value in precompiled.CCACHE.items():
             patch.setenv(name, value)
         patch.setattr(fast, "make_flags", lambda cycles: precompiled.with_header(plain(cycles), header))

@@ -4,10 +4,8 @@
 import copy
 import functools
 import hashlib
-import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
 from framegate.hls.build.build import compile_model
 from framegate.quant.clips.shop import ACTIONS
 from framegate.quant.networks import export, layers
@@ -27,6 +24,7 @@ from torch import nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from tests import foreign
+from tests.once import once
 
 
 @dataclass(frozen=True)
@@ -95,20 +93,6 @@ def small(target: Path, **options: object) -> Path:
     for _ in range(4):  # gives BatchNorm and the quantizers' scales something to stand on
         network(torch.rand(8, 3, 16, 16))
     return save(network.eval(), target)
-
-
-def once(factory: pytest.TempPathFactory, name: str, fill: Callable[[Path], object]) -> Path:
-    """The folder of that name which `fill` fills: one process of this run does, others wait. Nobody may change it."""
-    of_this_run = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        of_this_run = of_this_run.parent  # of all processes
-    folder = of_this_run / "once" / name
-    folder.parent.mkdir(exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            fill(draft := Path(tempfile.mkdtemp(dir=folder.parent)))
-            draft.rename(folder)
-    return folder
 
 
 _TORCHLIB = functools.cache(ONNXRegistry.from_torchlib)

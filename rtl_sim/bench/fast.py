@@ -11,6 +11,7 @@ from pathlib import Path
 
 from framegate.rtl_sim.bench import plain_names
 
+PROGRAM = "Vbench"  # of Verilator, in the folder of a build
 _VVP = "bench.vvp"
 _VERILATOR = (
     *("--x-assign", "unique", "--x-initial", "unique"),  # what is unknown is random, by `random_start`
@@ -61,7 +62,7 @@ def run(simulator: str, folder: Path, work: Path, limit: int, linger: int, log: 
     if simulator == "icarus-fast":  # starts from x
         command = ["vvp", "-n", str((folder / _VVP).resolve()), f"+limit={limit}", f"+linger={linger}"]
     else:
-        command = [str((folder / "Vbench").resolve()), str(limit), str(linger), *random_start(seed)]
+        command = [str((folder / PROGRAM).resolve()), str(limit), str(linger), *random_start(seed)]
     _run(command, work, log)
 
 

@@ -51,6 +51,7 @@ def test_a_kernel_is_added_by_three_files(tmp_path: Path, icarus: str) -> None:
     for name in (
         "__init__.py",
         "conftest.py",
+        "once.py",
         "precompiled.py",
         "dataflows.py",
         "kernels/bench.py",

@@ -14,7 +14,7 @@ from framegate.hls.flows.flow import Flow, FlowReport, Step
 from framegate.hls.targets import load_target
 from framegate.hls.tools import Tool
 
-from tests.networks import once
+from tests.once import once
 
 # The board with a device of a third of the cells, in the same package, which the tools load and write in half the time;
 # with its own it is in tests/cli/test_bitstream_and_report.py.

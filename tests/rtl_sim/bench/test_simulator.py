@@ -313,9 +313,9 @@ def test_the_runtime_of_verilator_is_not_compiled_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert find("ccache"), "a dependency of the package"
-    words = f'$display("{secrets.token_hex(8)}");'  # that nobody has compiled before
-    fresh = f"{GOOD}\n    always @(posedge clk) if (rst && in_valid) {words}"
-    for number, body in (("first", GOOD), ("second", fresh)):
+    for number in ("first", "second"):
+        words = f'$display("{secrets.token_hex(8)}");'  # that nobody has compiled before
+        body = f"{GOOD}\n    always @(posedge clk) if (rst && in_valid) {words}"
         work = tmp_path / number
         work.mkdir()
         monkeypatch.setenv("CCACHE_STATSLOG", str(work / "stats.log"))
