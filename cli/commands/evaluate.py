@@ -34,7 +34,7 @@ Views = Annotated[
     ),
 ]
 Plots = Annotated[
-    Path | None, typer.Option(help="Folder for pictures and kept_evaluation.json.", rich_help_panel=LOOK)
+    Path | None, typer.Option(help="Folder for pictures and evaluation.json.", rich_help_panel=LOOK)
 ]
 OfNetwork = Annotated[
     str | None, typer.Option(help="Refuse a model of another network.", rich_help_panel=LOOK)

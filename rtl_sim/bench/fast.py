@@ -46,7 +46,8 @@ def build(simulator: str, sources: Sequence[Path], folder: Path, log: Path, cycl
         folder.mkdir(exist_ok=True)
         options = folder / "options.f"
         options.write_text("+timescale+1ns/1ns\n")
-        arguments = ["iverilog", "-g2012", "-s", "bench", "-f", str(options), "-o", str(folder / _VVP)]
+        arguments = ["iverilog", "-g2012", "-s", "bench", "-f", str(options.resolve())]
+        arguments += ["-o", str((folder / _VVP).resolve())]
     else:
         sources = [*sources, Path(str(files("framegate.rtl_sim.bench").joinpath("harness/main.cpp")))]
         arguments = ["verilator", "--cc", "--exe", "--build", "--no-timing", *verilator_arguments(cycles)]

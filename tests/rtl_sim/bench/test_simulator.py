@@ -154,6 +154,17 @@ def test_without_cocotb_the_same_is_recorded(
         assert with_cocotb.cycles.tolist() == without.cycles.tolist()
 
 
+@pytest.mark.parametrize("simulator", ["fast", "icarus-fast"])
+@pytest.mark.usefixtures("icarus")
+def test_a_relative_folder_will_do(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = replace(bench(GOOD, tmp_path, simulator), rtl=Path("rtl"), work=Path("sim"))
+    made.build()
+    assert made.run(300)["out"].words == [1, 2, 3, 250]
+
+
 def test_surplus_beats_are_recorded(tmp_path: Path, quick: Simulator) -> None:
     made = bench(DOUBLES, tmp_path, quick)
     made.build()
