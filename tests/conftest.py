@@ -34,9 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = str(secrets.randbelow(1 << 31))
-    if config.getoption("numprocesses", None) and (
-        header := precompiled.header()
-    ):  # beside the workers' start
+    # Beside the workers' start.
+    if config.getoption("numprocesses", None) and (header := precompiled.header()):
         threading.Thread(target=precompiled.compile_ahead, args=(header,), daemon=True).start()
 
 

@@ -42,16 +42,16 @@ def build(simulator: str, sources: Sequence[Path], folder: Path, log: Path, cycl
 
     Raises RuntimeError when that fails.
     """
+    folder = folder.resolve()  # tools run where the log is
     if simulator == "icarus-fast":
         folder.mkdir(exist_ok=True)
         options = folder / "options.f"
         options.write_text("+timescale+1ns/1ns\n")
-        arguments = ["iverilog", "-g2012", "-s", "bench", "-f", str(options.resolve())]
-        arguments += ["-o", str((folder / _VVP).resolve())]
+        arguments = ["iverilog", "-g2012", "-s", "bench", "-f", str(options), "-o", str(folder / _VVP)]
     else:
         sources = [*sources, Path(str(files("framegate.rtl_sim.bench").joinpath("harness/main.cpp")))]
         arguments = ["verilator", "--cc", "--exe", "--build", "--no-timing", *verilator_arguments(cycles)]
-        arguments += ["--top-module", "bench", "--Mdir", str(folder.resolve())]
+        arguments += ["--top-module", "bench", "--Mdir", str(folder)]
     _run([*arguments, *(str(path.resolve()) for path in sources)], log.parent, log)
 
 
