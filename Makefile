@@ -10,6 +10,8 @@ STAMP  := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-16)
 demo: main
 	$(BIN)/framegate demo
 
+# Without bytecode each of three processes, and every command that a test starts, compiles its modules anew: 15 s in all.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which simulators there are, which examples properties are tried on, and whether golden files are rewritten."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -37,6 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # Beside the workers' start.
     if config.getoption("numprocesses", None) and (header := precompiled.header()):
         threading.Thread(target=precompiled.compile_ahead, args=(header,), daemon=True).start()
+
+
+def pytest_unconfigure() -> None:
+    """Leave what is left to the system: Python looks through a million objects several times before it ends."""
+    gc.disable()
+    gc.freeze()
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from brevitas import inject
 from framegate.hls.build.build import compile_model
 from framegate.quant.clips.shop import ACTIONS
 from framegate.quant.networks import export, layers
@@ -95,6 +96,20 @@ def small(target: Path, **options: object) -> Path:
     return save(network.eval(), target)
 
 
+def _circles_sought_once() -> None:
+    """Brevitas looks for circles in a quantizer's parts each time it takes one: 40 % of the time of a new layer."""
+    seek, sound = inject._check_circles, set()
+
+    def sought(parts: dict[str, tuple]) -> None:
+        shape = frozenset((name, kind, tuple(needs)) for name, (kind, _, needs, _) in parts.items())
+        if shape not in sound:
+            seek(parts)
+            sound.add(shape)
+
+    inject._check_circles = sought
+
+
+_circles_sought_once()
 _TORCHLIB = functools.cache(ONNXRegistry.from_torchlib)
 
 

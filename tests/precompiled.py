@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -57,10 +58,13 @@ def compile_ahead(target: Path) -> None:
 
 
 def with_header(flags: str, target: Path | None) -> str:
-    """`flags`, arguments of make, with the header for programs that are not optimized, once it is there."""
+    """`flags`, arguments of make, with the header for what is not optimized, once it is there.
+
+    Verilator's runtime is not optimized either: to compile it takes longer than all tests run in it.
+    """
     if target is None or not target.parent.exists():
         return flags
-    return flags.replace("OPT_FAST=-O0", rf"OPT_FAST=-O0\ -include\ {target}")
+    return re.sub(r"(OPT_GLOBAL)=-O1|(OPT_FAST)=-O0", rf"\1\2=-O0\\ -include\\ {target}", flags)
 
 
 def _include(verilator: Tool) -> Path:
