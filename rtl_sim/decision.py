@@ -55,8 +55,8 @@ def compare_decision(
         simulator=simulator,
         seed=seed,
     )
+    bench.build()
     try:
-        bench.build()
         recorded = bench.run(4 * len(words) + _SPARE)
     except FramegateError as stopped:
         return Difference(values.size, values.size, f"{decide.name} alone: {stopped}")

@@ -240,7 +240,7 @@ class Bench:
         for folder in folders:
             if not _passed(folder / RESULTS):
                 log = folder / "run.log"
-                raise FramegateError(f"{self._stopped(seed)}: {_reason(log)} (log: {log})")
+                raise FramegateError(f"{self._stopped(seed)}: {_reason(log, 'no results')} (log: {log})")
 
     def _stopped(self, seed: int) -> str:
         """How a run failed; Icarus starts from x, whatever the seed."""
@@ -367,7 +367,7 @@ def _named_failure(log: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (SystemExit, RuntimeError) as error:
-        raise FramegateError(f"{what}: {_reason(log)} (log: {log})") from error
+        raise FramegateError(f"{what}: {_reason(log, str(error))} (log: {log})") from error
 
 
 def _passed(results: Path) -> bool:
@@ -378,14 +378,16 @@ def _passed(results: Path) -> bool:
         return False
 
 
-def _reason(log: Path) -> str:
-    """The line of the log that says what went wrong."""
+def _reason(log: Path, ended: str) -> str:
+    """The line of the log that says what went wrong; if none does, how it `ended`, and the last line there is."""
     text = log.read_text(errors="replace") if log.is_file() else ""
     for pattern in (
         r"^.*(stream \S+: beat .*)$",
         r"^.*(beats are missing after \d+ cycles)",
-        r"^.*((?:%Fatal|%Error|FATAL|error:).*)$",
+        r"^(.*(?:%Fatal|%Error|FATAL|error:|syntax error).*)$",  # with the file, which some name before
     ):
         if found := re.search(pattern, text, flags=re.MULTILINE):
             return found.group(1).strip()
-    return "no reason given"
+    lines = text.split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    return f"{ended}, and the last line of its log is: {last}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from framegate.errors import FramegateError
 from framegate.hls.dataflow.graph import PIXELS, Dataflow
 from framegate.hls.emission.emit import emit
 from framegate.hls.folding.fold import fold
@@ -127,3 +128,13 @@ def test_a_decision_of_another_name_is_not_passed_over(
     assert found.first == (
         "decide: no fg_decide of that name in rtl/framegate.sv, so it was not tried on ties"
     )
+
+
+def test_a_decision_that_cannot_be_built_is_no_mismatch(
+    design: tuple[Dataflow, Path], tmp_path: Path, icarus: Simulator
+) -> None:
+    wrong = spoiled(design[1], tmp_path, "fg_decide.sv", "endmodule", "no such word\nendmodule")
+    with pytest.raises(
+        FramegateError, match=r"^fg_decide does not compile with icarus-fast: .*fg_decide\.sv"
+    ):
+        compare_decision(design[0], wrong, tmp_path / "sim", simulator=icarus, seed=1)

@@ -154,6 +154,26 @@ def test_without_cocotb_the_same_is_recorded(
         assert with_cocotb.cycles.tolist() == without.cycles.tolist()
 
 
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("echo 'no memory'; echo", "Vbench ended with 3, and the last line of its log is: no memory"),
+        ("", "Vbench ended with 3, and the last line of its log is: nothing"),
+    ],
+    ids=["words", "none"],
+)
+def test_a_program_that_ends_for_a_reason_of_its_own_is_quoted(
+    said: str, sentence: str, tmp_path: Path
+) -> None:
+    made = bench(GOOD, tmp_path, "fast")
+    program = made.work / "fast" / "Vbench"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\n{said}\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(FramegateError, match=re.escape(f": {sentence} (log: ")):
+        made.run(300)
+
+
 @pytest.mark.parametrize("simulator", ["fast", "icarus-fast"])
 @pytest.mark.usefixtures("icarus")
 def test_a_relative_folder_will_do(
