@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -139,7 +140,11 @@ class Steps:
 
 @contextmanager
 def locked(folder: Path, say: Say) -> Iterator[None]:
-    """Hold `folder` for this process, again if it holds it already; while another one has it, say so and wait."""
+    """Hold `folder` for this process, again if it holds it already; while another one has it, say so and wait.
+
+    A folder that was made for this and gets nothing else, as when the network is refused, is removed again.
+    """
+    found = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.resolve() / _LOCK, is_singleton=True)
@@ -149,12 +154,13 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
             say(f"{folder}: another run is at work there; waiting for its end …")
             lock.acquire()
     except OSError as error:
-        raise UsageError(
-            f"{folder}: cannot be worked in ({error.strerror or error}); choose another folder"
-        ) from error
+        reason = "it is no folder" if folder.is_file() else error.strerror or error
+        raise UsageError(f"{folder}: cannot be worked in ({reason}); choose another folder") from error
     try:
         yield
     finally:
+        if not found and {path.name for path in folder.glob("*")} <= {_RECORDS, _LOCK}:
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
 
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from framegate.errors import UsageError
 from framegate.hls import steps
 from framegate.hls.build.model import COMPILE, EXPORT
 from framegate.hls.flows.flow import CODE
@@ -161,6 +162,29 @@ def test_a_killed_run_holds_nothing(copy: Copy) -> None:
     said: list[str] = []
     with locked(copy.steps.folder, said.append), locked(copy.steps.folder, said.append):  # again by the same
         assert said == []
+
+
+def test_a_new_folder_in_which_nothing_was_made_is_gone_again(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise UsageError("no network")
+
+    new, kept = tmp_path / "new", tmp_path / "kept"
+    kept.mkdir()
+    for folder in (new, kept):
+        with pytest.raises(UsageError, match="no network"), locked(folder, print):
+            Steps(folder, print).run("model", [], [], refuse, Code())
+    assert not new.exists()
+    assert kept.exists()
+    with locked(new, print):
+        Steps(new, print).run("model", [], [new / "made"], lambda: (new / "made").write_text("1"), Code())
+    assert (new / "made").exists()
+
+
+def test_a_file_is_no_folder_to_work_in(tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("")
+    sentence = r"file: cannot be worked in \(it is no folder\); choose another"
+    with pytest.raises(UsageError, match=sentence), locked(file, print):
+        pass
 
 
 @pytest.mark.parametrize(
