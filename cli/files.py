@@ -165,5 +165,5 @@ def read_as(shape: type[Shape], source: Path, remedy: str) -> Shape:
         return TypeAdapter(shape).validate_python(plain)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "all of it"
+        place = ".".join(map(str, first["loc"])) or "the whole file"
         raise UsageError(f"{source}: {place}: {first['msg']}; {remedy}") from None

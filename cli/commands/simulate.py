@@ -92,7 +92,8 @@ def _lines(judgement: "Judgement") -> list[str]:
 
 def _line(rung: "Rung") -> str:
     """A level of the ladder in words."""
-    counted = f"{rung.rung:11} {rung.clips:4} clips {rung.values:12,}"
+    clips = f"{rung.clips:4} clips" if rung.clips else " " * 10  # memory images are compared without any
+    counted = f"{rung.rung:11} {clips} {rung.values:12,}"
     if rung.mismatches is None:
         return f"{counted} integers, the {rung.compares}"
     return f"{counted} {rung.compares}, {rung.mismatches} differ"

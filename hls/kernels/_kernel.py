@@ -66,7 +66,7 @@ class Kernel(ABC):
     def timing(self, *arrivals: np.ndarray) -> Timing:
         """Exact cycles for whole clips, from the cycle of each input beat's offer, with a sink that never stalls.
 
-        Those with BURSTS, as what reads windows, also take those.
+        Those with BURSTS, as what reads windows, also take a `Bursts` for each.
         """
 
     @abstractmethod
