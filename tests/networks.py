@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks as training could leave them, their graphs and their builds, which are made once for all tests of a run."""
 
-import copy
-import functools
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -13,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from brevitas import inject
 from framegate.hls.build.build import compile_model
 from framegate.quant.clips.shop import ACTIONS
 from framegate.quant.networks import export, layers
@@ -22,9 +19,8 @@ from framegate.quant.networks.export import export_qonnx
 from framegate.quant.networks.layers import Bias
 from framegate.quant.training import fit
 from torch import nn
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
-from tests import foreign
+from tests import foreign, sooner  # noqa: F401  by the import alone
 from tests.once import once
 
 
@@ -96,44 +92,12 @@ def small(target: Path, **options: object) -> Path:
     return save(network.eval(), target)
 
 
-def _circles_sought_once() -> None:
-    """Brevitas looks for circles in a quantizer's parts each time it takes one: 40 % of the time of a new layer."""
-    seek, sound = inject._check_circles, set()
-
-    def sought(parts: dict[str, tuple]) -> None:
-        shape = frozenset((name, kind, tuple(needs)) for name, (kind, _, needs, _) in parts.items())
-        if shape not in sound:
-            seek(parts)
-            sound.add(shape)
-
-    inject._check_circles = sought
-
-
-_circles_sought_once()
-_TORCHLIB = functools.cache(ONNXRegistry.from_torchlib)
-
-
-@contextmanager
-def exported_sooner() -> Iterator[None]:
-    """Torch's table of ONNX operators, a second's work, is made once and not for each export."""
-
-    def from_torchlib(**opset: int) -> ONNXRegistry:
-        fresh = copy.copy(_TORCHLIB(**opset))
-        fresh.functions = {target: list(found) for target, found in fresh.functions.items()}
-        return fresh
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(from_torchlib))
-        yield
-
-
 def exported(config: NetworkConfig, seed: int, factory: pytest.TempPathFactory) -> Exported:
     """`random_network` in files, made once: to export a small one takes up to 20 seconds."""
 
     def fill(folder: Path) -> None:
         save(random_network(config, seed), folder / "checkpoint.pt")
-        with exported_sooner():
-            export_qonnx(load(folder / "checkpoint.pt"), folder / "model.qonnx.onnx")
+        export_qonnx(load(folder / "checkpoint.pt"), folder / "model.qonnx.onnx")
 
     name = hashlib.sha256(f"{seed} {config.model_dump_json()}".encode()).hexdigest()[:16]
     folder = once(factory, name, fill)
@@ -163,8 +127,7 @@ def exports_once(factory: pytest.TempPathFactory) -> Iterator[None]:
             digest.update(name.encode() + values.numpy().tobytes())
 
         def fill(folder: Path) -> None:
-            with exported_sooner():
-                exporter(network, args=args, export_path=str(folder / target.name))
+            exporter(network, args=args, export_path=str(folder / target.name))
 
         shutil.copytree(once(factory, digest.hexdigest()[:16], fill), target.parent, dirs_exist_ok=True)
 
