@@ -3,7 +3,6 @@
 
 import hashlib
 import os
-import re
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -58,13 +57,10 @@ def compile_ahead(target: Path) -> None:
 
 
 def with_header(flags: str, target: Path | None) -> str:
-    """`flags`, arguments of make, with the header for what is not optimized, once it is there.
-
-    Verilator's runtime is not optimized either: to compile it takes longer than all tests run in it.
-    """
+    """`flags`, arguments of make, with the header for programs that are not optimized, once it is there."""
     if target is None or not target.parent.exists():
         return flags
-    return re.sub(r"(OPT_GLOBAL)=-O1|(OPT_FAST)=-O0", rf"\1\2=-O0\\ -include\\ {target}", flags)
+    return flags.replace("OPT_FAST=-O0", rf"OPT_FAST=-O0\ -include\ {target}")
 
 
 def _include(verilator: Tool) -> Path:

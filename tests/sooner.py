@@ -5,7 +5,9 @@ import copy
 import functools
 from collections.abc import Callable
 
+from _dependencies import classes, func, operation, value
 from brevitas import inject
+from torch._export import utils
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 Parts = dict[str, tuple]  # of a quantizer: kind, maker, what it needs, how many of these have defaults
@@ -35,7 +37,23 @@ def _copies(make: Callable[..., ONNXRegistry]) -> Callable[..., ONNXRegistry]:
     return made
 
 
+@functools.cache
+def _signature(*of: object) -> tuple[tuple[str, ...], int]:
+    names, without_default = func._make_func_spec(*of)
+    return tuple(names), without_default
+
+
+def _of_signature(*of: object) -> tuple[list[str], int]:
+    names, without_default = _signature(*of)
+    return list(names), without_default
+
+
 # Brevitas looks for circles in a quantizer's parts each time it takes one: 40 % of the time of a new layer.
 inject._check_circles = _once_for_each_shape(inject._check_circles)
+# It reads the signatures of the functions that make them as often.
+for module in (classes, operation, value):
+    module._make_func_spec = _of_signature
 # Torch makes its table of ONNX operators, a second's work, for each export.
 ONNXRegistry.from_torchlib = staticmethod(_copies(functools.cache(ONNXRegistry.from_torchlib)))
+# It asks for all operators that are made of others in each of some fifty namespaces, and makes them all each time.
+utils._materialize_cpp_cia_ops = functools.cache(utils._materialize_cpp_cia_ops)

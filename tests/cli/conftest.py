@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import typer.main
 from framegate import main
 from framegate.quant.clips import shop
 
@@ -46,8 +47,9 @@ def framegate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def soon_made(one_export: None) -> Iterator[None]:
     """Many tests compile the same network: the exporter runs once for each. Training is short.
 
-    Clips of the synthetic shop are drawn once.
+    Clips of the synthetic shop are drawn once, and Typer makes its commands once.
     """
     with soon_calibrated(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         patch.setattr(shop, "render", functools.cache(shop.render))
         yield
