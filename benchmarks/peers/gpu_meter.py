@@ -5,6 +5,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -41,28 +42,32 @@ def meter(device: torch.device) -> Meter:
     """NVML's energy counter, in steps of a tenth of a second or so; nothing for a CPU, whose counter is its owner's."""
     if device.type != "cuda":
         return Meter()
+    nvml = _nvml()
+    handle = nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+    return Meter(lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)
+
+
+@cache
+def _nvml() -> Any:
+    """NVIDIA's library of a GPU's sensors, started. Raises UsageError where its package for Python is missing."""
     try:
         import pynvml
     except ModuleNotFoundError:
         raise UsageError("nvidia-ml-py: not installed; run pip install nvidia-ml-py") from None
     pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
-    return Meter(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)
+    return pynvml
 
 
 def describe(device: torch.device) -> dict[str, Any]:
     """Name and versions, as kept with the figures."""
     if device.type != "cuda":
         return {"device": f"CPU, {torch.get_num_threads()} threads", "torch": torch.__version__}
-    import pynvml
-
-    pynvml.nvmlInit()
     return {
         "device": torch.cuda.get_device_name(device),
         "torch": torch.__version__,
         "cuda": torch.version.cuda,
         "cudnn": torch.backends.cudnn.version(),
-        "driver": pynvml.nvmlSystemGetDriverVersion(),
+        "driver": _nvml().nvmlSystemGetDriverVersion(),
         "system": platform.platform(),
     }
 

@@ -11,6 +11,8 @@ from framegate.hls.stream import Stream, bits_for, divisors, from_beats, to_beat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import FIXED_SEED
+
 
 def stream(**changes: int | bool) -> Stream:
     usual = {"frames": 2, "height": 3, "width": 2, "channels": 6, "bits": 4, "signed": False, "lanes": 2}
@@ -36,7 +38,7 @@ def test_a_pixel_is_repeated_whole() -> None:
     assert words == [*first, *first, *second, *second]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=30)
 @given(
     lanes=st.integers(1, 5),
     beats=st.integers(1, 3),
@@ -54,7 +56,7 @@ def test_round_trip(lanes: int, beats: int, bits: int, signed: bool, repeat: int
     assert np.array_equal(back, np.repeat(values[..., None, :], repeat, axis=-2))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=50)
 @given(bits=st.integers(1, 40), signed=st.booleans(), beyond=st.integers(1, 2**40), above=st.booleans())
 def test_a_value_that_does_not_fit_is_named_and_never_cut(
     bits: int, signed: bool, beyond: int, above: bool
@@ -107,7 +109,7 @@ def test_divisors() -> None:
     assert divisors(1) == [1]
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=50)
 @given(ends=st.tuples(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40)))
 def test_bits_for_is_the_smallest_type(ends: tuple[int, int]) -> None:
     low, high = sorted(ends)

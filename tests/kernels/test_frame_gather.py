@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame gather against explicit loops over output frames and groups."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import FIXED_SEED
 from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 Groups = tuple[tuple[int, int, int], ...]
@@ -95,13 +95,11 @@ def gathers(draw: st.DrawFn) -> FrameGather:
     return gather(taps(*offsets), frames=frames, lanes=lanes, stride_t=stride, **options)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=5)
 @given(kernel=gathers())
-def test_any_gather(kernel: FrameGather) -> None:
-    if shutil.which("iverilog") is None:
-        pytest.skip("iverilog is not installed")
+def test_any_gather(kernel: FrameGather, icarus: Simulator) -> None:
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus-fast")
+        check_kernel(kernel, Path(work), simulator=icarus)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Temporal shift against explicit loops over frames and channels."""
 
-import shutil
 import tempfile
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +14,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import FIXED_SEED
 from tests.kernels.bench import check_kernel, each, in_whole_networks_too, random_clips, stream
 
 Groups = tuple[tuple[int, int, int], ...]
@@ -74,13 +74,11 @@ def gathers(draw: st.DrawFn) -> Shift:
     return gather(groups, channels=beats * lanes, lanes=lanes, **sizes)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=5)
 @given(kernel=gathers())
-def test_any_gather(kernel: Shift) -> None:
-    if shutil.which("iverilog") is None:
-        pytest.skip("iverilog is not installed")
+def test_any_gather(kernel: Shift, icarus: Simulator) -> None:
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus-fast")
+        check_kernel(kernel, Path(work), simulator=icarus)
 
 
 def test_lanes_for_is_the_widest_beat_inside_the_groups() -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one-dimensional window against explicit loops, at every odd geometry; two of them are a window."""
 
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -94,13 +93,11 @@ def slides(draw: st.DrawFn) -> Slide:
     )
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=10)
 @given(kernel=slides())
-def test_any_slide(kernel: Slide) -> None:
-    if shutil.which("iverilog") is None:
-        pytest.skip("iverilog is not installed")
+def test_any_slide(kernel: Slide, icarus: Simulator) -> None:
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus-fast")
+        check_kernel(kernel, Path(work), simulator=icarus)
 
 
 def reads_of(kernel: Slide, passes: int) -> list[Read]:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sliding window against explicit loops, at every odd geometry."""
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -121,13 +120,11 @@ def windows(draw: st.DrawFn) -> Window:
     )
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=6)
 @given(kernel=windows())
-def test_any_window(kernel: Window) -> None:
-    if shutil.which("iverilog") is None:
-        pytest.skip("iverilog is not installed")
+def test_any_window(kernel: Window, icarus: Simulator) -> None:
     with tempfile.TemporaryDirectory() as work:
-        check_kernel(kernel, Path(work), simulator="icarus-fast")
+        check_kernel(kernel, Path(work), simulator=icarus)
 
 
 def reads_of(kernel: Window, frames: int) -> list[Read]:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import conv2d
 
+from tests.conftest import FIXED_SEED
 from tests.dataflows import Builder, random_pixels, residual, separable
 
 Images = torch.Tensor  # (N*T, C, H, W), float64
@@ -84,7 +85,7 @@ def test_the_fast_way_gives_what_kernel_by_kernel_gives() -> None:
     assert len(np.unique(slow, axis=0)) > 1
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(FIXED_SEED, max_examples=60)
 @given(
     weight_bits=st.integers(2, 14),
     bits=st.integers(1, 8),
