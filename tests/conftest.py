@@ -40,8 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
         threading.Thread(target=precompiled.compile_ahead, args=(header,), daemon=True).start()
 
 
+def pytest_collection_finish() -> None:
+    """Python need not look for garbage in what was imported, a million objects, each time that it looks for some."""
+    gc.freeze()
+    gc.set_threshold(700, 10, 100)  # the last is 10 otherwise
+
+
 def pytest_unconfigure() -> None:
-    """Leave what is left to the system: Python looks through a million objects several times before it ends."""
+    """Nor in what is left at the end: the system takes it."""
     gc.disable()
     gc.freeze()
 
