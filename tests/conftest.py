@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     """Python need not look for garbage in what was imported, a million objects, each time that it looks for some."""
     gc.freeze()
-    gc.set_threshold(700, 10, 100)  # the last is 10 otherwise
+    gc.set_threshold(700, 10, 400)  # the last is 10 otherwise
 
 
 def pytest_unconfigure() -> None:

@@ -99,16 +99,16 @@ def conv3d(path: Path, *, fixed_point: bool = False) -> Path:
         ]
 
     network = nn.Sequential(
-        *block(3, 8, (3, 3, 3), stride=(1, 2, 2)),
+        *block(3, 4, (3, 3, 3), stride=(1, 2, 2)),
         nn.MaxPool3d((1, 2, 2)),
-        *block(8, 8, (3, 3, 3), groups=8),
-        *block(8, 16, (1, 1, 1)),
+        *block(4, 4, (3, 3, 3), groups=4),
+        *block(4, 8, (1, 1, 1)),
         nn.MaxPool3d((2, 2, 2)),
-        *block(16, 16, (1, 3, 3)),
-        *block(16, 16, (3, 1, 1), stride=(2, 1, 1)),
+        *block(8, 8, (1, 3, 3)),
+        *block(8, 8, (3, 1, 1), stride=(2, 1, 1)),
         nn.AdaptiveAvgPool3d(1),
         nn.Flatten(),
-        qnn.QuantLinear(16, CLASSES, bias=False, weight_bit_width=8, weight_quant=kinds["weight"]),
+        qnn.QuantLinear(8, CLASSES, bias=False, weight_bit_width=8, weight_quant=kinds["weight"]),
     )
     return export(network, (1, 3, 4, 16, 16), path)
 

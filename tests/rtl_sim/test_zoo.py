@@ -18,7 +18,7 @@ from framegate.rtl_sim.bench.simulator import Simulator
 from framegate.rtl_sim.verify import verify
 
 from tests.networks import Exported, exported, random_clips
-from tests.quant.families import CAUSAL, LARGE, OPTIONS, large_ones_slow, small
+from tests.quant.families import CAUSAL, OPTIONS, large_ones_slow, small
 from tests.slow import slow_if
 
 RATE = 60_000.0  # frames per second: few cycles to simulate
@@ -31,7 +31,7 @@ def test_every_value_and_every_cycle(
     check(exported(small(name), 1, tmp_path_factory), tmp_path, rapid, stream=False)
 
 
-@pytest.mark.parametrize("name", slow_if((*LARGE, "x3d-lite").__contains__, ["tsm-lite", *CAUSAL]))
+@pytest.mark.parametrize("name", slow_if(CAUSAL.__contains__, ["tsm-lite", *CAUSAL]))
 def test_a_stream_gives_the_scores_of_clips(
     name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, rapid: Simulator
 ) -> None:

@@ -85,7 +85,9 @@ def test_counts_are_kept_and_redone_after_an_edit(rtl: Path, target: str, dsp: i
     assert count(rtl, target).dsp == 2 * dsp
 
 
-@pytest.mark.parametrize(("target", "others"), [("ulx3s-85f", 3), ("kv260", 0)])
+@pytest.mark.parametrize(
+    ("target", "others"), [("ulx3s-85f", 3), pytest.param("kv260", 0, marks=pytest.mark.slow)]
+)
 def test_luts_used_as_memory_count(tmp_path: Path, target: str, others: int) -> None:
     """A LUT per bit of the words; nextpnr counts two more for the write port, and one for a constant."""
     found = count(memory(tmp_path, 16, 4), target)
