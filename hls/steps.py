@@ -152,7 +152,7 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
             lock.acquire(timeout=0)
         except Timeout:
             say(f"{folder}: another run is at work there; waiting for its end …")
-            lock.acquire()
+            _wait_for(lock, folder)
     except OSError as error:
         reason = "it is no folder" if folder.is_file() else error.strerror or error
         raise UsageError(f"{folder}: cannot be worked in ({reason}); choose another folder") from error
@@ -162,6 +162,15 @@ def locked(folder: Path, say: Say) -> Iterator[None]:
         if not found and {path.name for path in folder.glob("*")} <= {_RECORDS, _LOCK}:
             shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+
+
+def _wait_for(lock: FileLock, folder: Path) -> None:
+    """Acquire `lock`; make `folder` again where the run before has removed it."""
+    while not lock.is_locked:
+        try:
+            lock.acquire()
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 def _digest(file: Path) -> str:

@@ -180,6 +180,12 @@ def test_a_new_folder_in_which_nothing_was_made_is_gone_again(tmp_path: Path) ->
     assert (new / "made").exists()
 
 
+def test_who_waited_for_a_run_that_made_nothing_has_the_folder(tmp_path: Path) -> None:
+    with _holder(tmp_path / "new", 0.5), locked(tmp_path / "new", print):
+        (tmp_path / "new" / "made").write_text("1")
+    assert (tmp_path / "new" / "made").exists()
+
+
 def test_a_file_is_no_folder_to_work_in(tmp_path: Path) -> None:
     (file := tmp_path / "file").write_text("")
     sentence = r"file: cannot be worked in \(it is no folder\); choose another"
