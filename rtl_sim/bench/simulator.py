@@ -388,6 +388,5 @@ def _reason(log: Path, ended: str) -> str:
     ):
         if found := re.search(pattern, text, flags=re.MULTILINE):
             return found.group(1).strip()
-    lines = text.split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    last = text.rstrip().rpartition("\n")[2].strip() or "nothing"
     return f"{ended}, and the last line of its log is: {last}"
