@@ -45,11 +45,18 @@ def framegate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 @pytest.fixture(scope="session", autouse=True)
 def soon_made(one_export: None) -> Iterator[None]:
-    """Many tests compile the same network: the exporter runs once for each. Training is short.
+    """Many tests compile the same network: the exporter runs once for each.
 
     Clips of the synthetic shop are drawn once, and Typer makes its commands once.
     """
-    with soon_calibrated(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         patch.setattr(shop, "render", functools.cache(shop.render))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_training() -> Iterator[None]:
+    """For the tests here alone."""
+    with soon_calibrated():
         yield

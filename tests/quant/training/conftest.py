@@ -16,7 +16,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return generate(tmp_path_factory.mktemp("shop") / "clips", 4, seed=3)
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # a folder without __init__.py is no package: it would stay
 def few_calibration_steps() -> Iterator[None]:
     """What training does with the batches before a quantized phase is the same for few of them."""
     with soon_calibrated():
