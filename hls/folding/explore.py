@@ -110,10 +110,10 @@ def _more(now: Cost, then: Cost) -> str:
 
 def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], title: str) -> Path:
     """The front as a picture: clips/s over the share of the scarcest resource, built designs on it."""
-    from matplotlib import (
-        style,
-    )  # takes a second to import, and every command that compiles imports this module
+    # Takes a second to import, and every command that compiles imports this module.
+    from matplotlib import style
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 
     with style.context(LOOK):
         figure = Figure(figsize=(7.2, 4.6))
@@ -123,8 +123,9 @@ def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], titl
         axes.step(xs, ys, where="post", color="C0", linewidth=1.6, label="front, by the cost model")
         for fits, look in ((True, "o"), (False, "x")):
             some = [point for point in points if point.fits == fits]
-            xs, ys = [100 * point.share for point in some], [point.clips_per_second for point in some]
-            axes.plot(xs, ys, look, color="C0", markersize=4, label="fits" if fits else "does not fit")
+            if some:
+                xs, ys = [100 * point.share for point in some], [point.clips_per_second for point in some]
+                axes.plot(xs, ys, look, color="C0", markersize=4, label="fits" if fits else "does not fit")
         if measured:
             xs, ys = [100 * build.share for build in measured], [build.clips_per_second for build in measured]
             axes.plot(xs, ys, "D", color="C1", markersize=8, label="built: counted by the tools")
@@ -133,7 +134,8 @@ def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], titl
             xscale="log", yscale="log", xlabel="% of the scarcest resource", ylabel="clips/s", title=title
         )
         for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+            axis.set_minor_locator(NullLocator())
             axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter("{x:g}")
         axes.legend(loc="upper left")
         return save_figure(figure, path)
