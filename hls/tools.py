@@ -76,8 +76,8 @@ class Tool:
         return {**os.environ, **self.environment}
 
 
-# Told the tool's process group, it waits for the end of us, however that comes, and then ends what we started.
-_AFTER_US = ("/bin/sh", "-c", 'read -r _; kill -s KILL -- "-$1"', "framegate-watch")
+# It waits for the end of us, however that comes, and then ends its process group, in which is what we started.
+_AFTER_US = ("/bin/sh", "-c", 'trap "" TERM; read -r _; kill -s KILL -- "-$$"', "framegate-watch")
 _GRACE = 2.0  # seconds that a tool has to end when it is asked to
 
 
@@ -88,16 +88,15 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], lo
     us: when we are interrupted, and when we are killed. Raises UsageError when there is no room on the disk.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as output:
+    with log.open("a") as output, _ended_after_us() as group:
         tool = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            process_group=0,
+            process_group=group,
         )  # fmt: skip
         try:
-            with _ended_after_us(tool.pid):
-                tool.wait()
+            tool.wait()
         except BaseException:
-            _end(tool)
+            _end(tool, group)
             raise
     if tool.returncode:
         check_room(log)
@@ -105,11 +104,14 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str], lo
 
 
 @contextlib.contextmanager
-def _ended_after_us(group: int) -> Iterator[None]:
-    """While the block runs, a kill of this process also ends the process group."""
-    watch = subprocess.Popen([*_AFTER_US, str(group)], stdin=subprocess.PIPE, process_group=0)
+def _ended_after_us() -> Iterator[int]:
+    """A process group, empty but for what watches us: while the block runs, a kill of this process also ends it.
+
+    It is there before the tool, so that there is no moment in which the tool would be left.
+    """
+    watch = subprocess.Popen(_AFTER_US, stdin=subprocess.PIPE, process_group=0)
     try:
-        yield
+        yield watch.pid
     finally:
         watch.kill()  # before its pipe is closed, which it would take for our end
         watch.wait()
@@ -117,13 +119,13 @@ def _ended_after_us(group: int) -> Iterator[None]:
             watch.stdin.close()
 
 
-def _end(tool: "subprocess.Popen[bytes]") -> None:
+def _end(tool: "subprocess.Popen[bytes]", group: int) -> None:
     """End a tool and what it started: ask, then kill."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(tool.pid, signal.SIGTERM)
+        os.killpg(group, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             tool.wait(_GRACE)
-        os.killpg(tool.pid, signal.SIGKILL)
+        os.killpg(group, signal.SIGKILL)
     tool.wait()
 
 
