@@ -3,21 +3,32 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from framegate.commands.console import Json, say, show
-from framegate.commands.options import Board, Clock, Network, Rate
+from framegate.commands.console import Json, markdown, say, show
+from framegate.commands.options import Board, Clock, Network, known_rate, within
 from framegate.errors import UsageError
 
+if TYPE_CHECKING:
+    from framegate.hls.build.compiler import CompileReport
+
 EPILOG = "Example: `framegate compile run/checkpoint.pt --build build --rate 1200`"
+RATE, CAMERA = "1200", "30"  # frames per second, where none is given: without and with a longest delay
 
 
 def command(
     model: Network = "tsm-lite",
     build: Annotated[Path, typer.Option(help="Folder to write.")] = Path("build"),
     target: Board = "ulx3s-85f",
-    rate: Rate = "1200",
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            help=f'Frames per second to reach, or "max": the fastest that fits. By default {RATE}, '
+            f"with --latency {CAMERA}.",
+            callback=known_rate,
+        ),
+    ] = None,
     clock: Clock = None,
     threshold: Annotated[
         str | None,
@@ -39,8 +50,18 @@ def command(
             help="Products by multipliers, in LUTs (weights up to 4 bits), or there when those run out."
         ),
     ] = "auto",
+    latency: Annotated[
+        float | None,
+        typer.Option(
+            help="The longest decision delay in ms, from the last pixel to the result, for the least area.",
+            callback=within(1e-6, 1e6, "ms"),
+        ),
+    ] = None,
     least_latency: Annotated[
-        bool, typer.Option("--least-latency", help="Spend what is left of the device on a shorter latency.")
+        bool,
+        typer.Option(
+            "--least-latency", help="Spend what is left of the device on the shortest decision delay."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -48,12 +69,23 @@ def command(
     from framegate.hls.build.build import compile_model
 
     scale = None if pixel_scale is None else _fraction(pixel_scale)
+    if latency is not None and least_latency:
+        raise UsageError("--latency and --least-latency: give one of them")
+    if rate is None:
+        rate = RATE if latency is None else CAMERA
     report = compile_model(
-        model, build, target, rate, clock, say, threshold, stream, scale, products, least_latency
+        model, build, target, rate, clock, say, threshold, stream, scale, products, latency, least_latency
     )
-    lines = [
+    show(asdict(report), _lines(report, steps=least_latency), json)
+
+
+def _lines(report: "CompileReport", *, steps: bool) -> list[str]:
+    """What a person reads."""
+    return [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
         f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
+        f"decision delay {report.decision_delay_cycles:,} cycles ({report.decision_delay_ms:.3f} ms) from last pixel "
+        f"to result",
         f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
         f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",
         f"estimated: {report.lut:,} LUT, {report.ff:,} FF, {report.bram} BRAM, {report.dsp} DSP"
@@ -61,9 +93,27 @@ def command(
         *([_loading(report.load_words)] if report.load_words else []),
         *([f"runs for ever: each score is of the last {report.window} frames"] if report.window else []),
         *(f"alarm of {name} from logit {logit:g}" for name, logit in report.thresholds.items()),
+        *(_steps(report.steps) if steps else []),
         f"wrote {report.rtl}",
     ]
-    show(asdict(report), lines, json)
+
+
+def _steps(steps: list[dict[str, Any]]) -> list[str]:
+    """What each step to the shortest delay costs."""
+    rows = [
+        [
+            _named(step["faster"]), f"{step['decision_delay_ms']:.4f}",
+            *(f"{step[name]:,}" for name in ("lut", "ff", "dsp", "bram")),
+        ]
+        for step in steps
+    ]  # fmt: skip
+    return markdown(["made faster", "decision delay, ms", "LUT", "FF", "DSP", "BRAM of the layers"], rows)
+
+
+def _named(layers: list[str]) -> str:
+    if not layers:
+        return "nothing: the cheapest for the rate"
+    return ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
 
 
 def _loading(words: int) -> str:

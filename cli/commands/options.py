@@ -36,6 +36,7 @@ def _checked(read: Callable[[str], object]) -> Callable[[str | None], str | None
 
 
 known_target = _checked(load_target)
+known_rate = _checked(frames_per_second)
 LARGEST_SEED = 2**32 - 1  # of numpy and torch
 MANY = 1_000_000  # clips, epochs and the like: above every use, and far below where memory ends
 
@@ -51,7 +52,7 @@ Rate = Annotated[
     str,
     typer.Option(
         help='Frames per second to reach, or "max": the fastest that fits.',
-        callback=_checked(frames_per_second),
+        callback=known_rate,
     ),
 ]
 Clock = Annotated[

@@ -38,6 +38,7 @@ def compile_model(
     stream: bool = False,
     pixel_scale: float | None = None,
     products: Products = "auto",
+    latency_ms: float | None = None,
     least_latency: bool = False,
 ) -> CompileReport:
     """From a built-in name, a checkpoint or a QONNX file to RTL with its dataflow and latency in `build`.
@@ -45,9 +46,9 @@ def compile_model(
     `rate`: frames per second, or "max" for the fastest that fits. `threshold`: a threshold.json or a probability;
     None for those kept with the model. `stream`: a design that runs for ever, for networks that look back only.
     `pixel_scale`: the value of one step of a pixel in a QONNX file from elsewhere; None for what the file says, or
-    1/256. `products`: made by multipliers, in LUTs, or by cost. `least_latency`: all the device may be used for it.
-    Raises UsageError for a wrong option, an unsupported
-    layer, or a design that does not fit.
+    1/256. `products`: made by multipliers, in LUTs, or by cost. `latency_ms`: the longest decision delay, last pixel to
+    result; `least_latency`: all the device may be used for the shortest. Raises UsageError for a wrong option, an
+    unsupported layer, or a design that does not fit.
     """
     board = load_target(target)
     wanted = frames_per_second(rate)
@@ -67,6 +68,7 @@ def compile_model(
                 str(limits),
                 str(stream),
                 products,
+                str(latency_ms),
                 str(least_latency),
             ],
             [build / name for name in COMPILED],
@@ -78,6 +80,7 @@ def compile_model(
                 thresholds=limits,
                 stream=stream,
                 products=products,
+                latency_ms=latency_ms,
                 least_latency=least_latency,
                 progress=lambda step: say(f"  {step}"),
             ),

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_as, write_json
@@ -14,9 +15,9 @@ from framegate.hls.dataflow.endless import endless
 from framegate.hls.dataflow.graph import Dataflow
 from framegate.hls.emission.emit import emit
 from framegate.hls.folding.choices import Products
-from framegate.hls.folding.fit import check_fit, has_room, total_cost
+from framegate.hls.folding.fit import RESOURCES, check_fit, has_room, total_cost
 from framegate.hls.folding.fold import fold
-from framegate.hls.folding.shorten import shorten
+from framegate.hls.folding.shorten import Step, shorten, shorten_to
 from framegate.hls.folding.ultra_ram import in_ultra_ram
 from framegate.hls.kernels import Cost
 from framegate.hls.lowering.read_off import read_dataflow
@@ -37,6 +38,8 @@ class CompileReport:
     initiation_interval: int
     latency_cycles: int
     latency_ms: float
+    decision_delay_cycles: int  # last pixel accepted to result
+    decision_delay_ms: float
     frames_per_second: float
     clips_per_second: float
     mac_utilization: float
@@ -51,6 +54,9 @@ class CompileReport:
     load_words: int = (
         0  # of framegate_load.hex, which fill the memories that start empty before the first pixel
     )
+    steps: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # to a shorter decision delay, where it was asked for
 
 
 def compile_hardware(
@@ -62,6 +68,7 @@ def compile_hardware(
     thresholds: Mapping[str, float] | None = None,
     stream: bool = False,
     products: Products = "auto",
+    latency_ms: float | None = None,
     least_latency: bool = False,
     progress: Callable[[str], None] = lambda step: None,
 ) -> CompileReport:
@@ -70,8 +77,9 @@ def compile_hardware(
     `frames_per_second`: the rate to reach with the least area; None for the fastest that fits. `thresholds`: of the
     alarms, by class, in logits; 0 where there is none. `stream`: a design that runs for ever instead of taking clips.
     `products`: made by multipliers, in LUTs (weights of up to 4 bits), or in LUTs where multipliers run out.
-    `least_latency`: spend what is left of the device on a shorter latency at the same rate. Raises UsageError when a
-    layer is not supported, the rate is out of reach or the design does not fit.
+    `latency_ms`: the longest decision delay (last pixel to result), for the least area; `least_latency`: spend what is
+    left of the device on the shortest. Raises UsageError when a layer is not supported, the rate or the delay is out of
+    reach or the design does not fit.
     """
     progress("dataflow")
     dataflow = read_dataflow(build / HARDWARE, thresholds)
@@ -84,20 +92,34 @@ def compile_hardware(
         )
     dataflow = _pruned(dataflow, progress)
     found = _design(dataflow, target, clock_mhz, frames_per_second, products, progress)
-    if least_latency:
-        found = shorten(dataflow, target, clock_mhz, products, found, progress)
+    steps: Sequence[Step] = ()
+    if least_latency or latency_ms is not None:
+        wanted = (dataflow, target, clock_mhz, products, found, progress)
+        goal = None if latency_ms is None else int(latency_ms * clock_mhz * 1e3)
+        shorter = shorten(*wanted) if goal is None else shorten_to(goal, *wanted)
+        found, steps = (shorter.complete, shorter.times), shorter.steps
     complete, times = found
     progress("emission")
     rtl = emit(complete, times, build / RTL, _made_for(build, target, clock_mhz))
     complete.save(build / DATAFLOW)
     times.save(build / LATENCY)
-    report = _report(complete, times, target, clock_mhz, rtl)
+    report = _report(complete, times, target, clock_mhz, rtl, steps)
     write_json(build / REPORT, vars(report))
     return report
 
 
+def _told(step: Step, clock_mhz: float) -> dict[str, Any]:
+    """A step as compile.json keeps it; its area is that of the layers, without what stands between them."""
+    return {
+        "faster": list(step.faster),
+        "decision_delay_cycles": step.delay,
+        "decision_delay_ms": step.delay / clock_mhz / 1e3,
+        **{name: getattr(step.cost, name) for name in RESOURCES},
+    }
+
+
 def _report(
-    complete: Dataflow, times: Schedule, target: Target, clock_mhz: float, rtl: Path
+    complete: Dataflow, times: Schedule, target: Target, clock_mhz: float, rtl: Path, steps: Sequence[Step]
 ) -> CompileReport:
     cost = total_cost(complete)
     return CompileReport(
@@ -107,6 +129,8 @@ def _report(
         initiation_interval=times.initiation_interval,
         latency_cycles=times.latency_cycles,
         latency_ms=times.latency_ms,
+        decision_delay_cycles=times.after_last_pixel,
+        decision_delay_ms=times.after_last_pixel / clock_mhz / 1e3,
         frames_per_second=times.frames_per_second,
         clips_per_second=times.clips_per_second,
         mac_utilization=times.mac_utilization,
@@ -119,6 +143,7 @@ def _report(
         rtl=str(rtl),
         thresholds=complete.thresholds,
         window=complete.window,
+        steps=[_told(step, clock_mhz) for step in steps],
     )
 
 

@@ -107,7 +107,7 @@ def layers_of(dataflow: Dataflow) -> Iterator[list[Kernel]]:
 
 
 def is_adaptable(kernel: Kernel) -> TypeGuard[Concat | FrameGather | Shift]:
-    """Whether a kernel is a layer by itself that takes any lanes which do not straddle its parts."""
+    """Whether a kernel is a layer by itself: it takes the lanes that it is offered, or of those what it can."""
     return isinstance(kernel, Concat | Shift) or (isinstance(kernel, FrameGather) and not kernel.depthwise)
 
 
@@ -139,10 +139,20 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
                 of_lanes[sent.lanes] = thresholds.taking(sent).cost()
             behind = of_lanes.get(sent.lanes, NOTHING)
             cost, in_luts = total(folded) + behind, in_luts and in_luts + behind
+            if isinstance(last, Shift):
+                cost = _with_converters(cost, folded[-1].inputs[0])
+                cycles += (
+                    cycles // 16
+                )  # as slow as the slowest kernel, it never catches up after a clip's end
             made = Fold(lanes, pe, -(-cycles // frames), cost, taps, in_luts=in_luts)
             wanted = products == "lut" or (products == "auto" and _needs_no_multiplier(folded[-1]))
             found.append(of_luts(made) if in_luts is not None and wanted else made)
     return found
+
+
+def _with_converters(cost: Cost, stream: Stream) -> Cost:
+    """What a shift takes with its width on both sides; the fewer block RAMs of a wide one are lost in wider FIFOs."""
+    return replace(cost, lut=cost.lut + 2 * stream.beat_bits, ff=cost.ff + 2 * stream.beat_bits, bram=0)
 
 
 def _thresholds_behind(dataflow: Dataflow, last: Kernel) -> Threshold | None:
@@ -188,7 +198,7 @@ def _widest(layer: list[Kernel]) -> int:
     first, last = layer[0], layer[-1]
     if isinstance(last, Pool | Depthwise):
         return last.channels
-    return first.lanes_for(0) if is_adaptable(first) else first.inputs[0].channels
+    return first.lanes_for(0) if isinstance(first, Concat | FrameGather) else first.inputs[0].channels
 
 
 def _folded(layer: list[Kernel], lanes: int, pe: int, taps: int = 1) -> list[Kernel]:

@@ -76,7 +76,7 @@ def _not_beaten(points: Iterator[Point]) -> Iterator[Point]:
 def _point(
     dataflow: Dataflow, choices: Mapping[str, Choices], interval: int, target: Target, clock_mhz: float
 ) -> Point:
-    folds = cheapest(choices, interval, target)
+    folds = cheapest(choices, dict.fromkeys(choices, interval), target)
     cost = total_cost(in_memories(connect(dataflow, folds), target))
     shares = {name: getattr(cost, name) / getattr(target, name) for name in RESOURCES}
     scarcest = max(shares, key=lambda name: shares[name])

@@ -33,7 +33,9 @@ def fold(
     if frames_per_second is not None:
         interval = int(clock_mhz * 1e6 / frames_per_second)
         _check_rate(choices, interval, clock_mhz)
-        folded = in_memories(connect(dataflow, cheapest(choices, interval, target)), target, reserve)
+        folded = in_memories(
+            connect(dataflow, cheapest(choices, dict.fromkeys(choices, interval), target)), target, reserve
+        )
         _check_others(folded, interval, clock_mhz)
         check_fit(folded, target, reserve)
         return folded
@@ -41,7 +43,7 @@ def fold(
     for interval in sorted({cycles for options in choices.values() for cycles in options.cycles}):
         if interval < floor:
             continue
-        chosen = cheapest(choices, interval, target, reserve)
+        chosen = cheapest(choices, dict.fromkeys(choices, interval), target, reserve)
         layers = replace(sum((choice.cost for choice in chosen.values()), reserve), bram=0)
         if not has_room(layers, target) and interval != _slowest(choices):
             continue  # not even without the kernels between the layers, wherever its memories are
@@ -77,10 +79,12 @@ def _check_others(dataflow: Dataflow, interval: int, clock_mhz: float) -> None:
 
 
 def cheapest(
-    choices: Mapping[str, Choices], interval: int, target: Target, reserve: Cost = NOTHING
+    choices: Mapping[str, Choices], limits: Mapping[str, int], target: Target, reserve: Cost = NOTHING
 ) -> dict[str, Fold]:
-    """The cheapest choice of each layer within `interval`, its products on multipliers or, of some, in LUTs."""
-    chosen = {name: options.within(interval) for name, options in choices.items()}
+    """The cheapest choice of each layer within its limit (cycles per frame), its products on multipliers or, of some,
+    in LUTs.
+    """
+    chosen = {name: options.within(limits[name]) for name, options in choices.items()}
     excess = sum(fold.cost.dsp for fold in chosen.values()) + reserve.dsp - target.dsp
     ways = {
         name: (fold.in_luts.lut - fold.cost.lut, fold.cost.dsp)

@@ -10,12 +10,16 @@ module fg_shift #(
     parameter int LOOKAHEAD       = 1,  // largest future offset
     parameter int ENDLESS         = 0,  // 1: no clips; every frame is followed by the next for ever (LOOKAHEAD = 0)
     parameter int OLDEST          = 2,  // largest delay in frames
-    parameter int GROUPS          = 2,
-    // per group, 16 bits each: first and last beat of each group inside a pixel, delay in frames = LOOKAHEAD - offset
-    parameter logic [16*GROUPS-1:0] FIRST = '0,
-    parameter logic [16*GROUPS-1:0] LAST  = '0,
-    parameter logic [16*GROUPS-1:0] DELAY = '0,
-    parameter logic [16*GROUPS-1:0] SLICES = {GROUPS{16'd8}},  // per group, the bits of a beat that a block RAM keeps
+    // A group that does not begin and end with a beat is several pieces: some bits of some beats of each pixel.
+    parameter int PIECES          = 2,
+    // per piece, 16 bits each: its first and last beat inside a pixel, its lowest bit and how many bits it has of those
+    // beats, its delay in frames = LOOKAHEAD - offset, and how many of its bits a block RAM keeps
+    parameter logic [16*PIECES-1:0] FIRST  = '0,
+    parameter logic [16*PIECES-1:0] LAST   = '0,
+    parameter logic [16*PIECES-1:0] LOW    = '0,
+    parameter logic [16*PIECES-1:0] WIDE   = {PIECES{16'd8}},
+    parameter logic [16*PIECES-1:0] DELAY  = '0,
+    parameter logic [16*PIECES-1:0] SLICES = {PIECES{16'd8}},
     localparam int SLOTS = FRAMES + LOOKAHEAD,  // frame times of a clip
     localparam int SLOT  = $clog2((SLOTS > OLDEST ? SLOTS : OLDEST) + 1),
     localparam int BEAT  = BEATS_PER_PIXEL > 1 ? $clog2(BEATS_PER_PIXEL) : 1,
@@ -68,47 +72,51 @@ module fg_shift #(
         end
     end
 
-    logic [GROUPS*BITS-1:0] lane_out;  // what each group would put out
-    logic [GROUPS-1:0]      pick_q;    // the group that the present output beat belongs to, unless it lies outside the clip
-    logic [BITS-1:0]        given_q;   // the present input beat, a cycle later
+    logic [PIECES*BITS-1:0] piece_out;  // what each piece would put out, zeros beside its bits
+    logic [PIECES-1:0]      pick_q;     // the pieces that the present output beat has, unless they lie outside the clip
+    logic [BITS-1:0]        given_q;    // the present input beat, a cycle later
 
     always_ff @(posedge clk) if (room) given_q <= in_data;
 
-    genvar g;
+    genvar p;
     generate
-        for (g = 0; g < GROUPS; g = g + 1) begin : g_group
-            localparam int FROM   = int'(FIRST[16*g +: 16]);
-            localparam int TO     = int'(LAST[16*g +: 16]);
+        for (p = 0; p < PIECES; p = p + 1) begin : g_piece
+            localparam int FROM   = int'(FIRST[16*p +: 16]);
+            localparam int TO     = int'(LAST[16*p +: 16]);
+            localparam int BASE   = int'(LOW[16*p +: 16]);
+            localparam int WIDTH  = int'(WIDE[16*p +: 16]);
             localparam int FRAME  = (TO - FROM + 1) * PIXELS;
-            localparam int LATE   = int'(DELAY[16*g +: 16]);
+            localparam int LATE   = int'(DELAY[16*p +: 16]);
             localparam int DEPTH  = LATE * FRAME;
             localparam int ADDR   = DEPTH > 1 ? $clog2(DEPTH) : 1;
+            wire [WIDTH-1:0] given = given_q[BASE +: WIDTH];
+            wire [WIDTH-1:0] put;
             wire mine   = int'(beat_q) >= FROM && int'(beat_q) <= TO;
             wire alive  = int'(slot_q) >= LATE && (ENDLESS != 0 || int'(slot_q) < FRAMES + LATE);
 
-            always_ff @(posedge clk) if (room) pick_q[g] <= mine && alive;
+            always_ff @(posedge clk) if (room) pick_q[p] <= mine && alive;
 
             if (LATE == 0) begin : g_now
-                assign lane_out[g*BITS +: BITS] = given_q;
+                assign put = given;
             end else begin : g_late
-                logic [BITS-1:0] data_q;
-                logic            write_q;
+                logic [WIDTH-1:0] data_q;
+                logic             write_q;
 
                 always_ff @(posedge clk) write_q <= move && mine && !rst;
 
                 if (DEPTH == 1) begin : g_one
-                    logic [BITS-1:0] held_q;
+                    logic [WIDTH-1:0] held_q;
                     always_ff @(posedge clk) begin
-                        if (write_q) held_q <= given_q;
-                        if (room) data_q <= write_q ? given_q : held_q;
+                        if (write_q) held_q <= given;
+                        if (room) data_q <= write_q ? given : held_q;
                     end
                 end else begin : g_ring
                     // A ring of DEPTH beats: the beat read was written DEPTH beats ago, and its place is written next.
-                    localparam int SLICE = int'(SLICES[16*g +: 16]);
+                    localparam int SLICE = int'(SLICES[16*p +: 16]);
                     logic [ADDR-1:0] here_q, there_q;
-                    fg_ram #(.BITS(BITS), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
+                    fg_ram #(.BITS(WIDTH), .DEPTH(DEPTH), .ADDR(ADDR), .SLICE(SLICE)) u_ram (
                         .clk(clk),
-                        .write(write_q), .write_address(there_q), .write_data(given_q),
+                        .write(write_q), .write_address(there_q), .write_data(given),
                         .read(room), .read_address(here_q), .read_data(data_q)
                     );
                     always_ff @(posedge clk) begin
@@ -117,26 +125,27 @@ module fg_shift #(
                         if (rst) here_q <= '0;
                     end
                 end
-                assign lane_out[g*BITS +: BITS] = data_q;
+                assign put = data_q;
             end
+            assign piece_out[p*BITS +: BITS] = BITS'(put) << BASE;
         end
     endgenerate
 
-    // A block RAM is slow and may lie far off: a register is all that stands behind it, then a group is chosen.
-    logic [GROUPS*BITS-1:0] late_q;
-    logic [GROUPS-1:0]      late_pick_q;
+    // A block RAM is slow and may lie far off: a register is all that stands behind it, then pieces are chosen.
+    logic [PIECES*BITS-1:0] late_q;
+    logic [PIECES-1:0]      late_pick_q;
     logic [BITS-1:0]        picked, out_q;
 
     integer i;
     always_comb begin
         picked = '0;
-        for (i = 0; i < GROUPS; i = i + 1)
+        for (i = 0; i < PIECES; i = i + 1)
             if (late_pick_q[i]) picked = picked | late_q[i*BITS +: BITS];
     end
 
     always_ff @(posedge clk) begin
         if (room) begin
-            late_q      <= lane_out;
+            late_q      <= piece_out;
             late_pick_q <= pick_q;
             out_q       <= picked;
         end
@@ -144,9 +153,9 @@ module fg_shift #(
     assign out_data = out_q;
 
 `ifndef SYNTHESIS
-    initial if (BITS < 1 || BEATS_PER_PIXEL < 1 || PIXELS < 1 || FRAMES < 1 || GROUPS < 1)
-        $fatal(1, "%m: BITS=%0d, BEATS_PER_PIXEL=%0d, PIXELS=%0d, FRAMES=%0d and GROUPS=%0d must be at least 1",
-               BITS, BEATS_PER_PIXEL, PIXELS, FRAMES, GROUPS);
+    initial if (BITS < 1 || BEATS_PER_PIXEL < 1 || PIXELS < 1 || FRAMES < 1 || PIECES < 1)
+        $fatal(1, "%m: BITS=%0d, BEATS_PER_PIXEL=%0d, PIXELS=%0d, FRAMES=%0d and PIECES=%0d must be at least 1",
+               BITS, BEATS_PER_PIXEL, PIXELS, FRAMES, PIECES);
     initial if (LOOKAHEAD < 0 || (ENDLESS != 0 && LOOKAHEAD != 0))
         $fatal(1, "%m: LOOKAHEAD=%0d must be at least 0, and 0 if ENDLESS=%0d", LOOKAHEAD, ENDLESS);
     fg_stream_check #(.BITS(BITS)) u_check (

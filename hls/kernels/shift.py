@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Temporal shift: each range of channels from its own frame; a frame gather whose groups tile the channels."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import gcd
 from typing import ClassVar
@@ -11,6 +12,16 @@ from framegate.hls.kernels._cost import Cost
 from framegate.hls.kernels._kernel import Instance, Stage
 from framegate.hls.kernels._memory import packed, ram_blocks, ram_slice
 from framegate.hls.kernels._timing import Timing, serial
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Neighbouring lanes of neighbouring beats of each pixel, delayed by as many frames."""
+
+    beats: range
+    low: int  # its first lane
+    lanes: int
+    delay: int  # frames
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,12 +45,6 @@ class Shift(Stage):
                 f"{self.name}: groups {self.groups} do not tile {self.input.channels} channels in order; "
                 f"use a FrameGather"
             )
-        if self.input.channels and self.lanes_for(self.input.lanes) != self.input.lanes:
-            raise UsageError(
-                f"{self.name}: {self.input.lanes} lanes straddle two groups of {self.groups}; "
-                f"use {self.lanes_for(self.input.lanes)}"
-            )
-
         if self.endless and self.lookahead:
             raise UsageError(
                 f"{self.name}: looks {self.lookahead} frames ahead, which a stream without an end cannot; use a causal "
@@ -47,7 +52,7 @@ class Shift(Stage):
             )
 
     def lanes_for(self, offered: int) -> int:
-        """The widest beat, dividing `offered`, that never straddles two groups."""
+        """The widest beat, dividing `offered`, that never straddles two groups: it takes the least hardware."""
         return gcd(offered, *(end for _, end, _ in self.groups))
 
     @property
@@ -79,15 +84,19 @@ class Shift(Stage):
         return Timing((moves[:, :frames].reshape(-1),), moves[:, ahead:].reshape(-1) + self.LATENCY)
 
     def cost(self) -> Cost:
-        blocks = sum(ram_blocks(depth, self.input.beat_bits) for depth in self._depths())
+        bits, pieces = self.input.beat_bits, self._pieces()
         return Cost(
-            lut=30 * len(self.groups),
-            ff=(20 + self.input.beat_bits) * len(self.groups) + self.input.beat_bits,
-            bram=blocks,
+            lut=30 * len(pieces),
+            ff=sum(20 + piece.lanes * self.input.bits for piece in pieces) + bits,
+            bram=sum(ram_blocks(*self._memory(piece)) for piece in pieces),
         )
 
     def instance(self) -> Instance:
-        lanes = self.input.lanes
+        pieces = self._pieces()
+
+        def each(values: Iterable[int]) -> str:
+            return packed(list(values), 16, self.name)
+
         parameters: dict[str, int | str] = {
             "BITS": self.input.beat_bits,
             "BEATS_PER_PIXEL": self.input.beats_per_pixel,
@@ -96,20 +105,36 @@ class Shift(Stage):
             "LOOKAHEAD": self.lookahead,
             "ENDLESS": int(self.endless),
             "OLDEST": max(self._delay(offset) for _, _, offset in self.groups),
-            "GROUPS": len(self.groups),
-            "FIRST": packed([begin // lanes for begin, _, _ in self.groups], 16, self.name),
-            "LAST": packed([end // lanes - 1 for _, end, _ in self.groups], 16, self.name),
-            "DELAY": packed([self._delay(offset) for _, _, offset in self.groups], 16, self.name),
-            "SLICES": packed(
-                [ram_slice(depth, self.input.beat_bits) for depth in self._depths()], 16, self.name
-            ),
+            "PIECES": len(pieces),
+            "FIRST": each(piece.beats.start for piece in pieces),
+            "LAST": each(piece.beats.stop - 1 for piece in pieces),
+            "LOW": each(piece.low * self.input.bits for piece in pieces),
+            "WIDE": each(piece.lanes * self.input.bits for piece in pieces),
+            "DELAY": each(piece.delay for piece in pieces),
+            "SLICES": each(ram_slice(*self._memory(piece)) for piece in pieces),
         }
         return Instance("fg_shift", parameters)
 
-    def _depths(self) -> list[int]:
-        """Beats that each group keeps."""
-        lanes, pixels = self.input.lanes, self.input.pixels
-        return [(end - begin) // lanes * pixels * self._delay(offset) for begin, end, offset in self.groups]
+    def _pieces(self) -> list["_Piece"]:
+        """Of every group the beats that are all its own, and what it has of the beats before and behind them."""
+        lanes, found = self.input.lanes, []
+        for begin, end, offset in self.groups:
+            first, last = -(-begin // lanes), end // lanes  # beats of its own
+            delay = self._delay(offset)
+            if first > last:  # inside a single beat
+                found.append(_Piece(range(last, first), begin % lanes, end - begin, delay))
+                continue
+            if begin % lanes:
+                found.append(_Piece(range(first - 1, first), begin % lanes, lanes - begin % lanes, delay))
+            if first < last:
+                found.append(_Piece(range(first, last), 0, lanes, delay))
+            if end % lanes:
+                found.append(_Piece(range(last, last + 1), 0, end % lanes, delay))
+        return found
+
+    def _memory(self, piece: "_Piece") -> tuple[int, int]:
+        """Words of what keeps a piece, and their bits."""
+        return len(piece.beats) * self.input.pixels * piece.delay, piece.lanes * self.input.bits
 
     def _delay(self, offset: int) -> int:
         return self.lookahead - offset

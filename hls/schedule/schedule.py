@@ -80,7 +80,7 @@ def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
     and the pattern of all streams repeats from clip to clip.
     """
     frames = dataflow.pixels.frames
-    interval = max(-(-kernel.cycles_per_clip // frames) for kernel in dataflow.kernels)
+    interval = _slowest(dataflow)
     while True:
         paced = _paced(dataflow, interval)
         watch = _Watch(paced, frames * interval)
@@ -91,6 +91,17 @@ def schedule(dataflow: Dataflow, clock_mhz: float) -> tuple[Dataflow, Schedule]:
         interval = max(interval + max(1, interval // 256), -(-watch.result_period // frames))
     complete = with_skids(_with_fifos(paced, watch.depths))
     return complete, _summary(complete, watch, interval, clock_mhz)
+
+
+def decision_delay(dataflow: Dataflow) -> int:
+    """Cycles from the last pixel accepted to the result, of one clip in an empty design at the slowest kernel's pace.
+
+    Clips back to back take as long, or a little longer: where only they wait, a FIFO stands in the way of all.
+    """
+    paced = _paced(dataflow, _slowest(dataflow))
+    passes = {stream.link: stream.taken for stream in _pass(paced, 1, buffered=True)}
+    last_pixel = each_beat(passes[paced.links_from(PIXELS)[0]])[-1]
+    return int(each_beat(passes[paced.result])[0] - last_pixel)
 
 
 def passages_of(dataflow: Dataflow, clips: int, offers: np.ndarray | None = None) -> dict[Link, Passage]:
@@ -225,6 +236,11 @@ def pixel_times(passages: dict[Link, Passage], dataflow: Dataflow) -> np.ndarray
 def latencies(passages: dict[Link, Passage], dataflow: Dataflow) -> np.ndarray:
     """Cycles from first pixel accepted to result, per clip."""
     return result_times(passages, dataflow) - pixel_times(passages, dataflow)[:, 0]
+
+
+def _slowest(dataflow: Dataflow) -> int:
+    """Cycles per frame of the slowest kernel."""
+    return max(-(-kernel.cycles_per_clip // dataflow.pixels.frames) for kernel in dataflow.kernels)
 
 
 def _paced(dataflow: Dataflow, interval: int) -> Dataflow:

@@ -66,10 +66,18 @@ def test_area_needs_a_bitstream(tmp_path: Path) -> None:
 def test_area_is_of_the_bitstream_or_of_synthesis(tmp_path: Path) -> None:
     estimated = {"lut": 120, "ff": 50, "bram": 0, "dsp": 6}
     numbers = dict.fromkeys(
-        ("initiation_interval", "latency_cycles", "frames_per_second", "clips_per_second"), 1
+        (
+            "initiation_interval",
+            "latency_cycles",
+            "decision_delay_cycles",
+            "frames_per_second",
+            "clips_per_second",
+        ),
+        1,
     )
+    times = {"latency_ms": 1, "decision_delay_ms": 1}
     report = CompileReport(
-        "some", "ulx3s-85f", 50, latency_ms=1, mac_utilization=1, rtl="rtl", **numbers, **estimated
+        "some", "ulx3s-85f", 50, mac_utilization=1, rtl="rtl", **numbers, **times, **estimated
     )
     write_json(tmp_path / REPORT, vars(report))
     with pytest.raises(

@@ -22,7 +22,7 @@ FLOW = FlowReport(
     "old/flow/ulx3s-85f/packing/framegate.bit", "ulx3s-85f", 60.0, 61.0, 10, 10, 1, 1,
     {"lut": 100, "ff": 100, "bram": 10, "dsp": 10}, {"synthesis": 1.0},
 )  # fmt: skip
-REPORT = CompileReport("m", "ulx3s-85f", 60.0, 8, 12, 0.1, 1.0, 1.0, 1.0, 11, 12, 1, 1, "old/rtl")
+REPORT = CompileReport("m", "ulx3s-85f", 60.0, 8, 12, 0.1, 4, 0.05, 1.0, 1.0, 1.0, 11, 12, 1, 1, "old/rtl")
 
 
 @pytest.fixture

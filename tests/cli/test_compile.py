@@ -6,6 +6,8 @@ from pathlib import Path
 
 import onnx
 import pytest
+from framegate.hls.build.compiler import read_report
+from framegate.hls.schedule.schedule import read_times
 from onnx import TensorProto, helper
 
 from tests.networks import compiled
@@ -36,6 +38,29 @@ def test_an_interrupted_step_is_made_again(
     assert "compile …" in again.err
     assert (build / "rtl" / "framegate.sv").is_file()
     assert not list(build.glob(".*.part*"))
+
+
+def test_the_longest_decision_delay_is_an_option(
+    framegate: Callable, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    build = compiled("small", "20000", tmp_path_factory, tmp_path / "build")
+    plain = read_report(build)
+    goal = 0.7 * plain.decision_delay_ms
+    within = framegate("compile", build / "model.qonnx.onnx", "--build", build, "--latency", goal, "--json")
+    assert within.code == 0, within.err
+    assert within.json["decision_delay_ms"] <= goal
+    assert within.json["decision_delay_cycles"] == read_times(build / "latency.json").after_last_pixel
+    options = ("--build", build, "--rate", "20000", "--least-latency")
+    least = framegate("compile", build / "model.qonnx.onnx", *options)
+    assert "| nothing: the cheapest for the rate " in least.out
+    assert read_report(build).decision_delay_ms < goal
+    assert least.out.count("\n|") > len(read_report(build).steps) > 2, "a line for each step"
+    assert read_report(build).frames_per_second >= 20_000
+
+
+def test_only_one_way_to_a_short_delay_at_a_time(framegate: Callable, tmp_path: Path) -> None:
+    both = framegate("compile", "tsm-lite", "--build", tmp_path, "--latency", 1, "--least-latency")
+    assert (both.code, both.err) == (2, "framegate: --latency and --least-latency: give one of them\n")
 
 
 def _cosine_network(target: Path) -> Path:

@@ -57,6 +57,13 @@ def test_a_clock_that_none_has_is_one_sentence(framegate: Callable, command: str
     assert result.err == f"framegate: --clock {float(clock):g}: give MHz from 1 to 1000\n"
 
 
+@pytest.mark.parametrize("delay", ["0", "-1", "nan", "inf", "1e9"])
+def test_a_delay_that_none_has_is_one_sentence(framegate: Callable, delay: str) -> None:
+    result = framegate("compile", "tsm-lite", "--latency", delay)
+    assert result.code == 2
+    assert result.err == f"framegate: --latency {float(delay):g}: give ms from 1e-06 to 1e+06\n"
+
+
 @pytest.mark.parametrize("value", ["1e400", "nan", "0", "-1", "1/0", "1/1e400", "1e10000000", "x", ""])
 @pytest.mark.parametrize("option", ["--pixel-scale", "--rate"])
 def test_a_number_in_words_is_checked_as_well(
