@@ -76,7 +76,7 @@ def measure(
 
 def of_network(name: Name, build: Path, targets: Sequence[str]) -> list[dict[str, Any]]:
     """The rows of one network; `seconds` are from the QONNX file to the prediction, with RTL where it is emitted."""
-    network = _random_network(name)
+    network = random_network(name)
     parameters, macs = complexity(network)
     export_qonnx(network, build / QONNX)
     frames = network.config.frames
@@ -98,7 +98,7 @@ def of_network(name: Name, build: Path, targets: Sequence[str]) -> list[dict[str
     return rows
 
 
-def _random_network(name: Name) -> Network:
+def random_network(name: Name) -> Network:
     """The network with random weights; one clip of noise has set the scales of its activations."""
     torch.manual_seed(0)
     network = Network(NetworkConfig(name=name, classes=tuple(f"class{k}" for k in range(CLASSES)))).train()

@@ -54,7 +54,7 @@ def whole(target: Path) -> Iterator[Path]:
         raise
 
 
-_DISK_TROUBLE = {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EDQUOT}
+_DISK_TROUBLE = {errno.EPERM, errno.EACCES, errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.ENOTDIR}
 
 
 def _behind(target: Path) -> Path:

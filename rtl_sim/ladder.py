@@ -273,8 +273,13 @@ def _judgement(
     integers: np.ndarray,
 ) -> Judgement:
     exact = [rung for rung in rungs if rung.compares == INTEGERS]
-    # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only.
-    first = next((rung.first_mismatch for rung in reversed(exact) if rung.first_mismatch), None)
+    # The RTL's first: it names kernel, frame, pixel and channel, where the rungs above have logits only. And a wrong
+    # image, which is the cause of what differs behind it.
+    image = next((rung for rung in exact if rung.rung == IMAGES), None)
+    firsts = [rung.first_mismatch for rung in reversed(exact) if rung is not image and rung.first_mismatch][
+        :1
+    ]
+    firsts += [image.first_mismatch] if image and image.first_mismatch else []
     scaled = integers * dataflow.logit_scale
     winners, raised = _decide(dataflow).decide(integers)
     metrics = _metrics(dataflow, clips, scaled)
@@ -283,7 +288,7 @@ def _judgement(
         model=dataflow.model,
         classes=list(dataflow.classes),
         bit_exact=all(rung.mismatches == 0 and rung.alarm_mismatches == 0 for rung in exact),
-        first_mismatch=first,
+        first_mismatch="; ".join(firsts) or None,
         ladder=rungs,
         latency_cycles=verdict.latency_cycles(),
         late=verdict.late,

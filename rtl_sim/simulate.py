@@ -42,6 +42,22 @@ def simulate_build(
 ) -> Judgement:
     """The ladder on `clips`: see `judge`. The judgement of an unchanged build on the same clips is kept."""
     read_report(build)  # says what is missing
+
+    def run() -> None:
+        (build / VERDICT).unlink(
+            missing_ok=True
+        )  # of another design, or other clips: not of a run that fails
+        judge(
+            build,
+            clips,
+            hardware_clips=hardware_clips,
+            noise=noise,
+            simulator=simulator,
+            probe=probe,
+            seed=seed,
+            progress=lambda step: say(f"  {step}"),
+        )
+
     with locked(build, say):
         edited = told_edits(build, say)
         models = [build / name for name in (QONNX, HARDWARE, CHECKPOINT, FLOAT, DATAFLOW, RTL)]
@@ -56,16 +72,7 @@ def simulate_build(
             "simulate",
             [*models, *options, *tools, *edited, *(clip.path for clip in clips)],
             [build / VERDICT],
-            lambda: judge(
-                build,
-                clips,
-                hardware_clips=hardware_clips,
-                noise=noise,
-                simulator=simulator,
-                probe=probe,
-                seed=seed,
-                progress=lambda step: say(f"  {step}"),
-            ),
+            run,
             SIMULATE,
         )
         return read_judgement(build)

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from framegate.benchmarks.peers import onnx_runtime
 from framegate.benchmarks.peers.gpu_meter import Meter
 from framegate.benchmarks.peers.gpu_subject import PRECISIONS, OnDevice, Step, Subject, arithmetic, subject
+from framegate.benchmarks.peers.onnx_runtime import INT8
 from framegate.errors import UsageError
 
 NETWORKS = (
@@ -21,6 +23,7 @@ NETWORKS = (
     "r2plus1d-lite", "x3d-lite", "tsm-mobilenetv2-full", "r2plus1d-18", "c3d", "x3d-m", "slowfast-r50",
 )  # fmt: skip
 HOST_TO_HOST = "host to host"  # the figure that counts: pixels in host memory in, logits in host memory out
+_KIND = {"cuda": "GPU", "cpu": "CPU"}
 _ENOUGH = 1.02  # times as many clips per second as a larger batch has to bring
 
 
@@ -48,18 +51,41 @@ def measure(
     """A row per network, precision and mode. Raises UsageError for an unknown network or precision before the first."""
     effort = effort or Effort()
     for precision in precisions:
-        if precision not in PRECISIONS:
-            raise UsageError(f"precision {precision!r}: unknown; choose of {', '.join(PRECISIONS)}")
-        if precision == "tf32" and device.type != "cuda":
-            raise UsageError("precision 'tf32': a CPU has none; leave it out")
+        if precision not in (*PRECISIONS, INT8):
+            raise UsageError(f"precision {precision!r}: unknown; choose of {', '.join((*PRECISIONS, INT8))}")
+        if precision not in known(device):
+            raise UsageError(f"precision {precision!r}: not of a {_KIND[device.type]}; leave it out")
     subjects = [subject(name) for name in names]
     for chosen in subjects:
         for precision in precisions:
             say(f"{chosen.name} in {precision} …")
             facts = {"network": chosen.name, "precision": precision, **chosen.facts}
+            if precision == INT8:
+                yield from ({**facts, **row} for row in _by_onnx_runtime(chosen, meter, effort))
+                continue
             with arithmetic(precision):
                 rows = [{**facts, **row} for row in _rows(chosen, device, precision, meter, effort)]
             yield from rows
+
+
+def known(device: torch.device) -> tuple[str, ...]:
+    """The precisions that a device is measured in: TF32 is a GPU's, int8 that of ONNX Runtime on a CPU."""
+    return (
+        tuple(PRECISIONS)
+        if device.type == "cuda"
+        else (*(name for name in PRECISIONS if name != "tf32"), INT8)
+    )
+
+
+def _by_onnx_runtime(chosen: Subject, meter: Meter, effort: Effort) -> Iterator[dict[str, Any]]:
+    """What int8 is on a CPU: one mode, from pixels in memory to logits in memory."""
+    step = onnx_runtime.from_host(chosen, 1)
+    yield {
+        "mode": HOST_TO_HOST,
+        "by": "ONNX Runtime",
+        **_single(step, effort),
+        **_many(step, 1, meter, effort),
+    }
 
 
 def _rows(

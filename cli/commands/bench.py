@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`framegate bench`: every claim of speed, measured beside what it is compared with."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 from framegate.benchmarks.results import keep as kept
 from framegate.commands.console import Json, markdown, say, show
 from framegate.commands.options import MANY, within
-from framegate.errors import FramegateError
+from framegate.errors import FramegateError, UsageError
 
 app = typer.Typer(help="Measure, and print ratios against the named peer.", no_args_is_help=True)
 Model = Annotated[str, typer.Option(help="A checkpoint.pt or the name of a built-in network.")]
@@ -147,7 +148,7 @@ def gpu(
     device: Annotated[str, typer.Option(help="cuda, cpu, or auto for a GPU if there is one.")] = "auto",
     precisions: Annotated[
         str | None,
-        typer.Option(help="Of fp32, tf32, fp16, bf16, by comma; by default all that the device has."),
+        typer.Option(help="Of fp32, tf32, fp16, bf16, int8, by comma; by default all that the device has."),
     ] = None,
     runs: Annotated[int, typer.Option(min=10, max=MANY, help="Single runs that percentiles are of.")] = 1_500,
     seconds: Annotated[
@@ -166,7 +167,6 @@ def gpu(
     meter, described = meters.meter(chosen), meters.describe(chosen)
     described["idle_watts"] = meter.idle_watts()
     effort = benchmark.Effort(runs=runs, seconds=seconds, largest_batch=largest_batch, compiled=compiled)
-    known = [name for name in benchmark.PRECISIONS if chosen.type == "cuda" or name != "tf32"]
     name = f"gpu-{meters.short_name(described['device'])}"
     rows: list[dict[str, Any]] = []
     for row in benchmark.measure(
@@ -174,13 +174,62 @@ def gpu(
         meter,
         say,
         names=only.split(",") if only else benchmark.NETWORKS,
-        precisions=precisions.split(",") if precisions else known,
+        precisions=precisions.split(",") if precisions else benchmark.known(chosen),
         effort=effort,
     ):
         rows.append(row)
         if keep:  # an hour's work is not lost when the last network does not fit
             kept(name, rows, keep, described)
     _show(name, rows, keep, json, _table(rows, _GPU_COLUMNS), described)
+
+
+@app.command(
+    epilog="Example: `framegate bench compare --gpu benchmarks/results/gpu-h100.json --plot compare.png`"
+)
+def compare(
+    gpu: Annotated[Path, typer.Option(help="File that `framegate bench gpu --keep` wrote.")] = Path(
+        "benchmarks/results/gpu-h100.json"
+    ),
+    only: Annotated[str | None, typer.Option(help="Networks, by comma; by default all.")] = None,
+    targets: Annotated[str, typer.Option(help="Targets, by comma.")] = "ulx3s-85f,kv260,zcu102",
+    clock: Annotated[
+        list[str] | None,
+        typer.Option(help="MHz of a target, as ulx3s-85f=80; by default its own. Repeatable."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw energy over decision delay into this PNG.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder to build in.")] = Path("build/compare"),
+    keep: Keep = None,
+    json: Json = False,
+) -> None:
+    """FPGA designs beside a GPU's figures: decision delay with its tail, clips/s, joules per clip."""
+    from framegate.benchmarks import compare as benchmark
+
+    rows = benchmark.measure(
+        folder,
+        gpu,
+        say,
+        names=only.split(",") if only else tuple(benchmark.NETWORKS),
+        targets=targets.split(","),
+        clocks=dict(map(_clock_of, clock or ())),
+    )
+    lines = _table(rows, _COMPARE_COLUMNS)
+    lines += [
+        "",
+        "The course, pretrained networks, one clip and one crop:",
+        *_table(benchmark.COURSE, _COURSE_COLUMNS),
+    ]
+    if plot:
+        lines.append(f"wrote {benchmark.draw(plot, rows)}")
+    _show("compare", rows, keep, json, lines)
+
+
+def _clock_of(words: str) -> tuple[str, float]:
+    """Target and MHz. Raises UsageError for anything else."""
+    target, _, mhz = words.partition("=")
+    try:
+        return target, float(mhz)
+    except ValueError:
+        raise UsageError(f"--clock {words}: give a target and MHz, as ulx3s-85f=80") from None
 
 
 @app.command(epilog="Example: `framegate bench peers --only finn,software --json`")
@@ -224,6 +273,17 @@ _GPU_COLUMNS = {
     "p50_ms": "p50, ms", "p90_ms": "p90", "p99_ms": "p99", "p999_ms": "p99.9", "max_ms": "max",
     "clips_per_second": "clips/s", "joules_per_clip": "J/clip", "watts": "W",
 }  # fmt: skip
+_COMPARE_COLUMNS = {
+    "network": "network", "device": "device", "decision_delay_ms": "decision delay, ms", "tail_ms": "tail, ms",
+    "tag": "", "clips_per_second": "clips/s", "joules_per_clip": "J/clip", "joules_tag": "",
+    "joules_estimated": "estimated", "watts": "W", "lut": "LUT", "dsp": "DSP", "bram": "BRAM",
+}  # fmt: skip
+_COURSE_COLUMNS = {
+    "network": "network",
+    "top1": "top-1",
+    "top5": "top-5",
+    "seconds_on_t4": "s per sample, T4",
+}
 _ZOO_COLUMNS = {
     "network": "network", "parameters": "parameters", "mmac": "MMAC", "top1": "top-1", "top1_order_only": "order only",
     "bit_exact": "exact", "latency_cycles": "cycles", "latency_error": "error", "jitter": "jitter",
@@ -239,7 +299,7 @@ _FULL_SIZE_COLUMNS = {
 }  # fmt: skip
 
 
-def _table(rows: list[dict[str, Any]], columns: dict[str, str]) -> list[str]:
+def _table(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> list[str]:
     return markdown(list(columns.values()), [[_cell(row.get(key)) for key in columns] for row in rows])
 
 

@@ -83,8 +83,8 @@ def _lines(report: "CompileReport", *, steps: bool) -> list[str]:
     """What a person reads."""
     return [
         f"{report.model} on {report.target} at {report.clock_mhz:g} MHz",
-        f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.3f} ms) from first pixel to result",
-        f"decision delay {report.decision_delay_cycles:,} cycles ({report.decision_delay_ms:.3f} ms) from last pixel "
+        f"latency {report.latency_cycles:,} cycles ({report.latency_ms:.4g} ms) from first pixel to result",
+        f"decision delay {report.decision_delay_cycles:,} cycles ({report.decision_delay_ms:.4g} ms) from last pixel "
         f"to result",
         f"initiation interval {report.initiation_interval:,} cycles: {report.frames_per_second:,.0f} frames/s, "
         f"{report.clips_per_second:,.1f} clips/s; multipliers busy {report.mac_utilization:.1%}",

@@ -12,6 +12,7 @@ from framegate.hls.build.model import COMPILE, take_model, take_thresholds
 from framegate.hls.build.rate import frames_per_second
 from framegate.hls.dataflow.dead_channels import without_dead_channels
 from framegate.hls.dataflow.graph import load_dataflow
+from framegate.hls.emission.emit import TOP
 from framegate.hls.flows.ecp5.ecp5 import board_files, build_bitstream
 from framegate.hls.flows.flow import FlowReport
 from framegate.hls.flows.utilization import Utilization, utilization
@@ -54,6 +55,7 @@ def compile_model(
     wanted = frames_per_second(rate)
     clock = board.clock_mhz if clock_mhz is None else clock_mhz
     with locked(build, say):
+        _refuse_foreign(build)
         steps = Steps(build, say)
         take_model(model, build, steps, pixel_scale)
         limits = take_thresholds(model, build, threshold)
@@ -87,6 +89,16 @@ def compile_model(
             COMPILE,
         )
         return read_report(build)
+
+
+def _refuse_foreign(build: Path) -> None:
+    """Raise UsageError when the RTL that `compile` would replace in `build` is not its own: somebody's sources."""
+    rtl = build / RTL
+    known = (build / DATAFLOW, build / HARDWARE, rtl / f"{TOP}.sv")
+    if rtl.is_dir() and any(rtl.iterdir()) and not any(path.exists() for path in known):
+        raise UsageError(
+            f"{rtl}: is there already, and not from here; move it, or choose another build folder"
+        )
 
 
 def _lower(build: Path, steps: Steps) -> None:

@@ -98,6 +98,7 @@ def render_top(dataflow: Dataflow, times: Schedule, origin: Sequence[str] = ()) 
         frames=dataflow.pixels.frames,
         window=dataflow.window,
         pixel_beats=dataflow.pixels.beats_per_pixel,
+        channels=dataflow.pixels.channels,
         height=dataflow.pixels.height,
         width=dataflow.pixels.width,
         interval=times.initiation_interval,

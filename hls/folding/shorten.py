@@ -168,7 +168,7 @@ def shorten(
     descent = Descent(dataflow, _roomy(target), products, found[1].initiation_interval)
     fastest = schedule(fold(dataflow, target, clock_mhz, products=products), clock_mhz)
     best = Shorter(*found, ())
-    for start in (found, fastest):
+    for start in [found, *([fastest] if fastest[1].initiation_interval < descent.interval else [])]:
         shorter = _reached(descent, start, None, clock_mhz, progress)
         if shorter and shorter.times.after_last_pixel < best.times.after_last_pixel:
             best = shorter

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from framegate.errors import UsageError
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
 _FOLDER = Path(__file__).parent
 
@@ -31,6 +31,9 @@ class Target(BaseModel):
     cascade: Literal[1, 2] = Field(1, description="multipliers that add their products themselves")
     bram: PositiveInt = Field(description="block RAMs of 18 kbit")
     uram: NonNegativeInt = Field(0, description="UltraRAMs of 288 kbit")
+    supply_watts: PositiveFloat | None = Field(
+        None, description="the most that what feeds the board gives, as USB 2.0 does; None where nobody says"
+    )
     board: Literal["ulx3s"] | None = Field(
         None, description="the top and the pins in hls/flows, if there are"
     )

@@ -34,7 +34,7 @@ def export_qonnx(network: Network, path: Path) -> Path:
             raise UsageError(f"{option}=None: float values cannot become hardware; give 2 to 8 bits")
     pixels = torch.zeros(config.frames, 3, config.size, config.size)
     was_training = network.training
-    with whole(path) as draft, TemporaryDirectory() as folder, _quiet():
+    with whole(path) as draft, TemporaryDirectory() as folder, quiet():
         raw = str(Path(folder) / "raw.onnx")  # the exporter leaves its weights in a second file
         brevitas_export(network.eval(), args=pixels, export_path=raw)
         model = cleanup_model(ModelWrapper(raw))
@@ -63,7 +63,7 @@ def network_config(model: onnx.ModelProto) -> NetworkConfig | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporters' progress lines and warnings about their own internals stay off the user's terminal."""
     level = logging.getLogger("torch.onnx").level
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -63,6 +63,19 @@ def test_only_one_way_to_a_short_delay_at_a_time(framegate: Callable, tmp_path: 
     assert (both.code, both.err) == (2, "framegate: --latency and --least-latency: give one of them\n")
 
 
+def test_sources_of_somebody_are_not_replaced(framegate: Callable, tmp_path: Path) -> None:
+    mine = tmp_path / "project" / "rtl" / "mine.sv"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("module mine; endmodule")
+    result = framegate("compile", "tsm-lite", "--build", tmp_path / "project")
+    assert result.code == 2
+    assert result.err.endswith(
+        f"framegate: {mine.parent}: is there already, and not from here; move it, or choose another build folder\n"
+    )
+    assert [path.name for path in mine.parent.iterdir()] == ["mine.sv"]
+    assert mine.read_text() == "module mine; endmodule"
+
+
 def _cosine_network(target: Path) -> Path:
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [2, 3, 8, 8])
     scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [2, 3, 8, 8])

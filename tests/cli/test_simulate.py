@@ -120,7 +120,23 @@ def test_a_flipped_weight_bit_turns_the_verdict_red(
     result = framegate("simulate", build, "--probe", "--limit", 1, "--simulator", rapid, "--json")
     assert result.code == 1
     assert "not bit-exact: stem: clip 0, frame 0, pixel (" in result.err
+    assert "; rtl/framegate_stem_weights0.hex, memory weights of stem, word 4: " in result.err, (
+        "the cause as well"
+    )
     assert '"bit_exact": false' in result.out
+
+
+def test_a_run_that_fails_leaves_no_verdict_of_another(
+    framegate: Callable, build: Path, rapid: Simulator
+) -> None:
+    verdict = build / "verdict.json"
+    verdict.write_text("of another run")
+    top = build / "rtl" / "framegate.sv"
+    top.write_text(top.read_text().replace("endmodule", "endmodul"))
+    result = framegate("simulate", build, "--limit", 1, "--simulator", rapid)
+    assert result.code == 1
+    assert "does not compile" in result.err
+    assert not verdict.exists(), "a report would show it as this design's"
 
 
 def test_a_changed_threshold_of_the_reference_is_seen_from_both_sides(

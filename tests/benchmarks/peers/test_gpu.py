@@ -4,11 +4,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from framegate.benchmarks.peers import gpu
+from framegate.benchmarks.peers import gpu, onnx_runtime
 from framegate.benchmarks.peers import gpu_meter as meter
+from framegate.benchmarks.peers.gpu_subject import subject
 from framegate.errors import UsageError
+from framegate.quant.networks.checkpoint import to_input
 
 from tests.networks import small
 
@@ -42,15 +45,37 @@ def test_a_row_per_precision_and_mode(tmp_path: Path) -> None:
     assert rows[2]["batch"] in (4, 8)
 
 
+def test_int8_on_a_cpu_is_of_onnx_runtime(tmp_path: Path) -> None:
+    network = str(small(tmp_path / "small.pt"))
+    (row,) = measured(network, "int8")
+    assert (row["precision"], row["mode"], row["by"]) == ("int8", "host to host", "ONNX Runtime")
+    assert 0 < row["p50_ms"] <= row["p99_ms"] <= row["max_ms"]
+    assert row["clips_per_second"] > 0
+
+
+def test_int8_is_the_same_network(tmp_path: Path) -> None:
+    chosen = subject(str(small(tmp_path / "small.pt")))
+    clips = chosen.clips(1)
+    quantized = onnx_runtime.logits(chosen, clips)
+    with torch.inference_mode():
+        expected = chosen.network(to_input(clips)).numpy()
+    assert quantized.shape == expected.shape
+    assert np.abs(quantized - expected).max() < 0.2 * np.abs(expected).max(), (
+        "8 bits are close to the float network"
+    )
+
+
 def test_what_is_not_there_is_named() -> None:
     with pytest.raises(UsageError, match=r"^--device tpu: unknown; choose one of auto, cuda, cpu$"):
         meter.choose("tpu")
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match=r"^--device cuda: PyTorch finds no GPU here; choose cpu"):
             meter.choose("cuda")
-    with pytest.raises(UsageError, match=r"^precision 'int3': unknown; choose of fp32, tf32, fp16, bf16$"):
+    with pytest.raises(
+        UsageError, match=r"^precision 'int3': unknown; choose of fp32, tf32, fp16, bf16, int8$"
+    ):
         measured("tsm-lite", "int3")
-    with pytest.raises(UsageError, match=r"^precision 'tf32': a CPU has none"):
+    with pytest.raises(UsageError, match=r"^precision 'tf32': not of a CPU; leave it out$"):
         measured("tsm-lite", "tf32")
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// hand-made: 3 frames of 8 x 8 RGB in, 3 class logits out.
+// hand-made: 3 frames of 8 x 8 pixels of 3 channels in, 3 class logits out.
 // Initiation interval 432 cycles per frame; 2134 cycles from the first pixel to the result.
 // s_axis: one pixel per beat, channel 0 in the low byte, raster order, frames in time order;
 // every 3 frames make a clip.
@@ -212,8 +212,9 @@ module framegate (
 
     // 4x4x8 uint4, 1 lane -> 4x4x8 uint4, 1 lane
     fg_shift #(
-        .BITS(4), .BEATS_PER_PIXEL(8), .PIXELS(16), .FRAMES(3), .LOOKAHEAD(1), .ENDLESS(0), .OLDEST(2), .GROUPS(3),
-        .FIRST(48'h000200010000), .LAST(48'h000700010000), .DELAY(48'h000100000002), .SLICES(48'h000400040004)
+        .BITS(4), .BEATS_PER_PIXEL(8), .PIXELS(16), .FRAMES(3), .LOOKAHEAD(1), .ENDLESS(0), .OLDEST(2), .PIECES(3),
+        .FIRST(48'h000200010000), .LAST(48'h000700010000), .LOW(48'h000000000000), .WIDE(48'h000400040004),
+        .DELAY(48'h000100000002), .SLICES(48'h000400040004)
     ) u_stage1_shift (
         .clk(clk), .rst(reset),
         .in_valid(stage1_shift_fifo_valid), .in_ready(stage1_shift_fifo_ready), .in_data(stage1_shift_fifo_data),
