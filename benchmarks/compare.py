@@ -72,7 +72,7 @@ def measure(
             raise UsageError(f"network {name!r}: not compared here; choose of {', '.join(NETWORKS)}")
     boards = [load_target(target) for target in targets]
     kept = read_json(gpu, "run `framegate bench gpu --keep FOLDER` where the GPU is")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in names:
         rows += _on_gpu(name, kept, gpu)
         for board in boards:

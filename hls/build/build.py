@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands make in a build folder, step by step, each skipped when nothing that it reads has changed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from framegate.errors import UsageError
 from framegate.files import read_json
@@ -11,14 +12,14 @@ from framegate.hls.build.files import DATAFLOW, HARDWARE, LATENCY, QONNX, RTL
 from framegate.hls.build.model import COMPILE, take_model, take_thresholds
 from framegate.hls.build.rate import frames_per_second
 from framegate.hls.dataflow.dead_channels import without_dead_channels
-from framegate.hls.dataflow.graph import load_dataflow
+from framegate.hls.dataflow.graph import Dataflow, load_dataflow
 from framegate.hls.emission.emit import TOP
 from framegate.hls.flows.ecp5.ecp5 import board_files, build_bitstream
 from framegate.hls.flows.flow import FlowReport
 from framegate.hls.flows.utilization import Utilization, utilization
 from framegate.hls.flows.xilinx.xilinx import build_checkpoint
 from framegate.hls.folding.choices import Products
-from framegate.hls.folding.explore import Measured, Point, front
+from framegate.hls.folding.explore import Measured
 from framegate.hls.folding.fit import RESOURCES
 from framegate.hls.lowering.lower import lower
 from framegate.hls.lowering.read_off import read_dataflow
@@ -60,32 +61,20 @@ def compile_model(
         take_model(model, build, steps, pixel_scale)
         limits = take_thresholds(model, build, threshold)
         _lower(build, steps)
+        options: dict[str, Any] = {
+            "frames_per_second": wanted,
+            "clock_mhz": clock,
+            "thresholds": limits,
+            "stream": stream,
+            "products": products,
+            "latency_ms": latency_ms,
+            "least_latency": least_latency,
+        }
         steps.run(
             "compile",
-            [
-                build / HARDWARE,
-                board.model_dump_json(),
-                str(wanted),
-                str(clock),
-                str(limits),
-                str(stream),
-                products,
-                str(latency_ms),
-                str(least_latency),
-            ],
+            [build / HARDWARE, board.model_dump_json(), str(options)],
             [build / name for name in COMPILED],
-            lambda: compile_hardware(
-                build,
-                board,
-                frames_per_second=wanted,
-                clock_mhz=clock,
-                thresholds=limits,
-                stream=stream,
-                products=products,
-                latency_ms=latency_ms,
-                least_latency=least_latency,
-                progress=lambda step: say(f"  {step}"),
-            ),
+            lambda: compile_hardware(build, board, **options, progress=lambda step: say(f"  {step}")),
             COMPILE,
         )
         return read_report(build)
@@ -136,32 +125,27 @@ def synthesize_build(build: Path, target: str, say: Callable[[str], None]) -> Ut
         return utilization(build / RTL, board, build / "flow" / target, say)
 
 
-def explore_model(
-    model: str,
-    build: Path,
-    target: str,
-    clock_mhz: float | None,
-    say: Callable[[str], None],
-    measured: Sequence[Path] = (),
-    points: int = 40,
-) -> tuple[list[Point], list[Measured]]:
-    """The foldings of a model on `target` that no other beats in rate and area; and what `measured` builds came to.
+def unfolded_model(
+    model: str, build: Path, target: str, clock_mhz: float | None, say: Callable[[str], None]
+) -> tuple[Dataflow, Target, float]:
+    """What `explore` folds: the dataflow of a model, lowered in `build`, with its board and clock.
 
-    Raises UsageError for an unsupported layer, or a build that was not made for `target` or not counted by its tools.
+    Raises UsageError for an unsupported layer.
     """
     board = load_target(target)
     with locked(build, say):
         steps = Steps(build, say)
         take_model(model, build, steps, None)
         _lower(build, steps)
-        say("folding …")
         dataflow = without_dead_channels(read_dataflow(build / HARDWARE))
-    found = front(dataflow, board, board.clock_mhz if clock_mhz is None else clock_mhz, points)
-    return found, [_measured(path, board, say) for path in measured]
+    return dataflow, board, board.clock_mhz if clock_mhz is None else clock_mhz
 
 
-def _measured(build: Path, board: Target, say: Callable[[str], None]) -> Measured:
-    """A build's rate, and its share of the board by what the tools counted."""
+def measured_build(build: Path, board: Target, say: Callable[[str], None]) -> Measured:
+    """A build's rate and delay, and its share of the board by what the tools counted.
+
+    Raises UsageError for a build that was not made for `board` or not counted by its tools.
+    """
     report = read_report(build)
     told_edits(build, say)
     if report.target != board.name:
@@ -178,4 +162,4 @@ def _measured(build: Path, board: Target, say: Callable[[str], None]) -> Measure
         )
     counted = read_json(kept, "run the bitstream again")
     share = max(counted[name] / getattr(board, name) for name in RESOURCES)
-    return Measured(str(build), report.clips_per_second, share)
+    return Measured(str(build), report.clips_per_second, report.decision_delay_ms, share)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exploration: the foldings of a network that no other one beats in both rate and area, and what bounds each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from framegate.hls.folding.choices import Choices, Fold, choices_of, with_multip
 from framegate.hls.folding.fit import RESOURCES, has_room, total_cost
 from framegate.hls.folding.fold import cheapest
 from framegate.hls.folding.memories import in_memories
+from framegate.hls.folding.shorten import Descent, Step, told
 from framegate.hls.folding.wiring import connect
 from framegate.hls.kernels import Cost
 from framegate.hls.targets import Target
@@ -36,12 +37,37 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Delay:
+    """One folding. Cycles are exact for one clip; area is as of a `Point`."""
+
+    decision_delay_cycles: int  # last pixel to result
+    decision_delay_ms: float
+    lut: int
+    ff: int
+    dsp: int
+    bram: int
+    share: float
+    scarcest: str
+    faster: tuple[str, ...]  # the layers that are faster than in the folding before; none in the first
+
+
+@dataclass(frozen=True)
 class Measured:
     """A design that was built."""
 
     name: str
     clips_per_second: float
+    decision_delay_ms: float
     share: float  # of the device: of the resource that is used most
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A folding or a build in a picture."""
+
+    share: float  # of the device, 0 … 1
+    value: float
+    fits: bool = True
 
 
 def front(dataflow: Dataflow, target: Target, clock_mhz: float, points: int = 40) -> list[Point]:
@@ -64,6 +90,50 @@ def front(dataflow: Dataflow, target: Target, clock_mhz: float, points: int = 40
     return list(_not_beaten(_point(dataflow, choices, interval, target, clock_mhz) for interval in intervals))
 
 
+def delays(
+    dataflow: Dataflow,
+    target: Target,
+    clock_mhz: float,
+    points: int = 40,
+    progress: Callable[[str], None] = lambda step: None,
+) -> list[Delay]:
+    """Foldings of ever shorter decision delays, from the smallest design there is, as `compile --latency` finds them;
+    of many `points`, evenly by delay. Raises UsageError for a layer that cannot be built.
+    """
+    slowest = max(options.cycles[-1] for options in choices_of(dataflow, target).values())
+    descent = Descent(dataflow, target, "auto", slowest)
+    first = descent.start(slowest)
+    steps = [first, *told(descent.run(first, Cost()), progress)]
+    if len(steps) > points:
+        wanted = np.geomspace(steps[0].delay, steps[-1].delay, points)
+        near = [
+            min(range(len(steps)), key=lambda n: abs(steps[n].delay - delay)) for delay in wanted.tolist()
+        ]
+        steps = [steps[n] for n in sorted(set(near))]
+    return [_delay(descent, step, clock_mhz) for step in steps]
+
+
+def _delay(descent: Descent, step: Step, clock_mhz: float) -> Delay:
+    target = descent.target
+    cost = total_cost(in_memories(connect(descent.dataflow, step.folds), target))
+    share, scarcest = _share(cost, target)
+    return Delay(
+        decision_delay_cycles=step.delay,
+        decision_delay_ms=step.delay / clock_mhz / 1e3,
+        **{name: getattr(cost, name) for name in RESOURCES},
+        share=share,
+        scarcest=scarcest,
+        faster=step.faster,
+    )
+
+
+def _share(cost: Cost, target: Target) -> tuple[float, str]:
+    """Of the device, of the resource that is used most; and which that is."""
+    shares = {name: getattr(cost, name) / getattr(target, name) for name in RESOURCES}
+    scarcest = max(shares, key=lambda name: shares[name])
+    return shares[scarcest], scarcest
+
+
 def _not_beaten(points: Iterator[Point]) -> Iterator[Point]:
     """Of points that get slower, those that take less than all before."""
     least = float("inf")
@@ -78,8 +148,7 @@ def _point(
 ) -> Point:
     folds = cheapest(choices, dict.fromkeys(choices, interval), target)
     cost = total_cost(in_memories(connect(dataflow, folds), target))
-    shares = {name: getattr(cost, name) / getattr(target, name) for name in RESOURCES}
-    scarcest = max(shares, key=lambda name: shares[name])
+    share, scarcest = _share(cost, target)
     slowest = max(folds, key=lambda name: folds[name].cycles)
     rate = clock_mhz * 1e6 / interval
     return Point(
@@ -87,7 +156,7 @@ def _point(
         frames_per_second=rate,
         clips_per_second=rate / dataflow.pixels.frames,
         **{name: getattr(cost, name) for name in RESOURCES},
-        share=shares[scarcest],
+        share=share,
         scarcest=scarcest,
         fits=has_room(cost, target),
         bottleneck=slowest,
@@ -108,8 +177,8 @@ def _more(now: Cost, then: Cost) -> str:
     return ", ".join(f"{count:+,} {name.upper()}" for name, count in more.items() if count) or "nothing"
 
 
-def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], title: str) -> Path:
-    """The front as a picture: clips/s over the share of the scarcest resource, built designs on it."""
+def draw(path: Path, found: Sequence[Mark], measured: Sequence[Mark], what: str, title: str) -> Path:
+    """A front as a picture: `what` (the marks' values) over the share of the scarcest resource, built designs on it."""
     # Takes a second to import, and every command that compiles imports this module.
     from matplotlib import style
     from matplotlib.figure import Figure
@@ -118,24 +187,23 @@ def draw(path: Path, points: Sequence[Point], measured: Sequence[Measured], titl
     with style.context(LOOK):
         figure = Figure(figsize=(7.2, 4.6))
         axes = figure.subplots()
-        rising = points[::-1]
-        xs, ys = [100 * point.share for point in rising], [point.clips_per_second for point in rising]
-        axes.step(xs, ys, where="post", color="C0", linewidth=1.6, label="front, by the cost model")
+        rising = sorted(found, key=lambda mark: mark.share)
+        axes.step(*_places(rising), where="post", color="C0", linewidth=1.6, label="front, by the cost model")
         for fits, look in ((True, "o"), (False, "x")):
-            some = [point for point in points if point.fits == fits]
-            if some:
-                xs, ys = [100 * point.share for point in some], [point.clips_per_second for point in some]
-                axes.plot(xs, ys, look, color="C0", markersize=4, label="fits" if fits else "does not fit")
+            if some := [mark for mark in found if mark.fits == fits]:
+                label = "fits" if fits else "does not fit"
+                axes.plot(*_places(some), look, color="C0", markersize=4, label=label)
         if measured:
-            xs, ys = [100 * build.share for build in measured], [build.clips_per_second for build in measured]
-            axes.plot(xs, ys, "D", color="C1", markersize=8, label="built: counted by the tools")
+            axes.plot(*_places(measured), "D", color="C1", markersize=8, label="built: counted by the tools")
         axes.axvline(100, color="black", linewidth=1.2, dashes=(5, 3))
-        axes.set(
-            xscale="log", yscale="log", xlabel="% of the scarcest resource", ylabel="clips/s", title=title
-        )
+        axes.set(xscale="log", yscale="log", xlabel="% of the scarcest resource", ylabel=what, title=title)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter("{x:g}")
-        axes.legend(loc="upper left")
+        axes.legend(loc="best")
         return save_figure(figure, path)
+
+
+def _places(marks: Sequence[Mark]) -> tuple[list[float], list[float]]:
+    return [100 * mark.share for mark in marks], [mark.value for mark in marks]

@@ -211,7 +211,7 @@ def _reached(
     """The design of the least area for a goal, or of the least delay, that is found from `start` on; None if none."""
     first = descent.start(start[1].initiation_interval)
     steps, reserve, wanted = [first], _beside(start[0], first), goal
-    onward = _told(descent.run(first, reserve), progress)
+    onward = told(descent.run(first, reserve), progress)
     for _ in range(_ATTEMPTS):
         while (wanted is None or steps[-1].delay > wanted) and (step := next(onward, None)):
             steps.append(step)
@@ -230,7 +230,7 @@ def _reached(
     return None
 
 
-def _told(steps: Iterator[Step], progress: Callable[[str], None]) -> Iterator[Step]:
+def told(steps: Iterator[Step], progress: Callable[[str], None]) -> Iterator[Step]:
     """The steps; tells now and then how far they are."""
     told = math.inf
     for step in steps:

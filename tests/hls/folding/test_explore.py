@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from framegate.hls.folding.choices import choices_of
-from framegate.hls.folding.explore import Measured, Point, draw, front
+from framegate.hls.folding.explore import Mark, Point, delays, draw, front
 from framegate.hls.folding.fit import RESOURCES, total_cost
 from framegate.hls.folding.fold import fold
 from framegate.hls.targets import load_target
@@ -55,6 +55,19 @@ def test_a_long_front_is_thinned(points: list[Point]) -> None:
     assert few[0] == points[0]
 
 
+def test_shorter_delays_are_those_that_compiling_finds() -> None:
+    found = delays(residual(size=16), TARGET, 50)
+    cycles = [one.decision_delay_cycles for one in found]
+    assert len(found) > 5
+    assert cycles == sorted(set(cycles), reverse=True)
+    assert cycles[-1] < cycles[0] / 20
+    assert found[-1].lut > 2 * found[0].lut
+    assert [bool(one.faster) for one in found] == [False] + [True] * (len(found) - 1)
+    few = delays(residual(size=16), TARGET, 50, points=4)
+    assert (few[0], few[-1], len(few)) == (found[0], found[-1], 4)
+
+
 def test_the_picture(points: list[Point], tmp_path: Path) -> None:
-    path = draw(tmp_path / "front.png", points, [Measured("a build", 100.0, 0.3)], "residual")
+    marks = [Mark(point.share, point.clips_per_second, point.fits) for point in points]
+    path = draw(tmp_path / "front.png", marks, [Mark(0.3, 100.0)], "clips/s", "residual")
     assert path.read_bytes().startswith(b"\x89PNG")
