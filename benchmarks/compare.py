@@ -26,6 +26,9 @@ from framegate.quant.networks.checkpoint import save
 TARGETS = ("ulx3s-85f", "kv260", "zcu102")
 MEASURED, EXACT, BOUND, ESTIMATED = "measured", "computed exactly", "upper bound", "estimated"
 _HOST_TO_HOST = "host to host"
+_ALWAYS = (
+    "network", "device", "decision_delay_ms", "tail_ms", "clips_per_second", "joules_per_clip", "tag", "joules_tag",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,15 @@ def _joules(build: Path, target: str, report: CompileReport) -> dict[str, Any]:
         joules = energy.estimate(dataflow, noise, device, seconds)
         found |= {"joules_estimated": joules, "estimate": f"{ESTIMATED}: {device.source}"}
     return found
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    """The rows that `bench compare` kept in `file`. Raises UsageError when it did not write it."""
+    kept = read_json(file, "run `framegate bench compare --keep FOLDER`")
+    try:
+        return [{**row, **{key: row[key] for key in _ALWAYS}} for row in kept["rows"]]
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{file}: not of `framegate bench compare` ({error}); run it with --keep") from None
 
 
 def draw(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

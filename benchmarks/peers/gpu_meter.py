@@ -53,7 +53,9 @@ def _nvml() -> Any:
     try:
         import pynvml
     except ModuleNotFoundError:
-        raise UsageError("nvidia-ml-py: not installed; run pip install nvidia-ml-py") from None
+        raise UsageError(
+            "nvidia-ml-py: not installed; it comes with the extra bench: in the checkout, pip install --editable '.[bench]'"
+        ) from None
     pynvml.nvmlInit()
     return pynvml
 

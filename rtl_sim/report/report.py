@@ -32,23 +32,35 @@ _THUMBNAIL = 112  # pixels
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Devices beside each other, as `framegate bench compare` keeps them, and their picture as a PNG."""
+
+    rows: list[Json]
+    picture: bytes
+
+
 def render_report(
-    build: Path, evaluated: Path | None = None, say: Callable[[str], None] = lambda _: None
+    build: Path,
+    evaluated: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    comparison: Comparison | None = None,
 ) -> Path:
     """Write `build`/report.html from verdict.json, latency.json and flow/*/report.json; return its path.
 
     It waits, and says so, while another run is at work in `build`.
 
     `evaluated`: the folder that `framegate evaluate --plots` wrote, by default the build's own. It is shown if it
-    was made with the build's checkpoint. What was not run is said on the page, with the command that runs it.
+    was made with the build's checkpoint. `comparison`: shown below the pipeline. What was not run is said on the page,
+    with the command that runs it.
     Raises UsageError when latency.json is missing or a file is not readable.
     """
     read_times(build / LATENCY)  # says what is missing
     with locked(build, say):
-        return write_text(build / "report.html", _page(build, evaluated))
+        return write_text(build / "report.html", _page(build, evaluated, comparison))
 
 
-def _page(build: Path, evaluated: Path | None) -> str:
+def _page(build: Path, evaluated: Path | None, comparison: Comparison | None) -> str:
     latency = asdict(read_times(build / LATENCY))
     verdict = asdict(read_judgement(build)) if (build / VERDICT).exists() else {}
     flows = [_flow(path) for path in _flow_reports(build)]
@@ -69,6 +81,7 @@ def _page(build: Path, evaluated: Path | None) -> str:
         confusion=_confusion(verdict.get("confusion")),
         evaluation=_evaluation(evaluated or build / kept_evaluation.FOLDER, build / "checkpoint.pt"),
         thresholds=_thresholds(verdict),
+        comparison=comparison and {"rows": comparison.rows, "picture": _data("png", comparison.picture)},
         metrics={key: value for key, value in (verdict.get("metrics") or {}).items() if _is_number(value)},
     )
 
@@ -179,7 +192,12 @@ def _picture(frame: Any) -> str:
     """A frame as a data URI."""
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _data("jpeg", buffer.getvalue())
+
+
+def _data(kind: str, picture: bytes) -> str:
+    """A picture inside the page."""
+    return f"data:image/{kind};base64," + base64.b64encode(picture).decode()
 
 
 def _right(label: str | None, predicted: str, classes: list[str]) -> bool | None:

@@ -67,6 +67,23 @@ def test_every_device_has_a_row_and_every_figure_its_tag(
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_report_shows_what_was_compared(framegate: Callable, some: str, gpu: Path, tmp_path: Path) -> None:
+    found = rows(framegate, some, gpu, tmp_path, "--targets", "ulx3s-85f", "--keep", tmp_path)
+    (build,) = {times.parent for times in tmp_path.glob("built/**/ulx3s-85f/latency.json")}
+    told = framegate("report", build, "--comparison", tmp_path / "compare.json")
+    assert told.code == 0, told.err
+    page = (build / "report.html").read_text()
+    assert "Beside other devices" in page
+    for row in found:
+        assert f"<td>{row['device']}</td>" in page
+    assert "data:image/png;base64," in page
+    assert framegate("report", build).code == 0
+    assert "Beside other devices" not in (build / "report.html").read_text()
+    other = framegate("report", build, "--comparison", gpu)
+    assert other.code == 2
+    assert "gpu.json: not of `framegate bench compare`" in other.err
+
+
 def test_a_clock_may_be_another(framegate: Callable, some: str, gpu: Path, tmp_path: Path) -> None:
     (*_, row) = rows(framegate, some, gpu, tmp_path, "--targets", "ulx3s-85f", "--clock", "ulx3s-85f=80")
     assert row["device"] == "ulx3s-85f, 80 MHz"
