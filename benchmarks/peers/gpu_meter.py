@@ -54,7 +54,8 @@ def _nvml() -> Any:
         import pynvml
     except ModuleNotFoundError:
         raise UsageError(
-            "nvidia-ml-py: not installed; it comes with the extra bench: in the checkout, pip install --editable '.[bench]'"
+            "nvidia-ml-py: not installed; it comes with the extra bench: "
+            "in the checkout, pip install --editable '.[bench]'"
         ) from None
     pynvml.nvmlInit()
     return pynvml
