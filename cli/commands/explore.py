@@ -44,7 +44,7 @@ def command(
         steps = explore.delays(dataflow, board, mhz, points, lambda step: say(f"  {step}"))
         built = [measured_build(path, board, say) for path in measured or ()]
         lines, found = _of_delay(steps, built), [asdict(step) for step in steps]
-        marks = [explore.Mark(step.share, step.decision_delay_ms) for step in steps]
+        marks = [explore.Mark(step.share, step.decision_delay_ms, step.share <= 1) for step in steps]
         of_built, what = (
             [explore.Mark(one.share, one.decision_delay_ms) for one in built],
             "decision delay, ms",

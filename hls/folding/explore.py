@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exploration: the foldings of a network that no other one beats in both rate and area, and what bounds each."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from framegate.files import LOOK, save_figure
@@ -48,7 +49,7 @@ class Delay:
     bram: int
     share: float
     scarcest: str
-    faster: tuple[str, ...]  # the layers that are faster than in the folding before; none in the first
+    faster: tuple[str, ...]  # the layers that the last step made faster; none in the smallest design
 
 
 @dataclass(frozen=True)
@@ -97,20 +98,20 @@ def delays(
     points: int = 40,
     progress: Callable[[str], None] = lambda step: None,
 ) -> list[Delay]:
-    """Foldings of ever shorter decision delays, from the smallest design there is, as `compile --latency` finds them;
-    of many `points`, evenly by delay. Raises UsageError for a layer that cannot be built.
+    """Foldings of ever shorter decision delays that no shorter one beats in area, as `compile --latency` finds them
+    from the smallest design on; of many `points`, evenly by delay. Raises UsageError for a layer that cannot be built.
     """
     slowest = max(options.cycles[-1] for options in choices_of(dataflow, target).values())
     descent = Descent(dataflow, target, "auto", slowest)
     first = descent.start(slowest)
     steps = [first, *told(descent.run(first, Cost()), progress)]
-    if len(steps) > points:
-        wanted = np.geomspace(steps[0].delay, steps[-1].delay, points)
-        near = [
-            min(range(len(steps)), key=lambda n: abs(steps[n].delay - delay)) for delay in wanted.tolist()
-        ]
-        steps = [steps[n] for n in sorted(set(near))]
-    return [_delay(descent, step, clock_mhz) for step in steps]
+    found = list(_not_beaten(_delay(descent, step, clock_mhz) for step in reversed(steps)))[::-1]
+    if len(found) > points:
+        cycles = [one.decision_delay_cycles for one in found]
+        wanted = np.geomspace(cycles[0], cycles[-1], points)
+        near = [min(range(len(found)), key=lambda n: abs(cycles[n] - delay)) for delay in wanted.tolist()]
+        found = [found[n] for n in sorted(set(near))]
+    return found
 
 
 def _delay(descent: Descent, step: Step, clock_mhz: float) -> Delay:
@@ -134,7 +135,10 @@ def _share(cost: Cost, target: Target) -> tuple[float, str]:
     return shares[scarcest], scarcest
 
 
-def _not_beaten(points: Iterator[Point]) -> Iterator[Point]:
+_Folding = TypeVar("_Folding", Point, Delay)
+
+
+def _not_beaten(points: Iterable[_Folding]) -> Iterator[_Folding]:
     """Of points that get slower, those that take less than all before."""
     least = float("inf")
     for point in points:

@@ -61,8 +61,9 @@ def test_shorter_delays_are_those_that_compiling_finds() -> None:
     assert len(found) > 5
     assert cycles == sorted(set(cycles), reverse=True)
     assert cycles[-1] < cycles[0] / 20
-    assert found[-1].lut > 2 * found[0].lut
-    assert [bool(one.faster) for one in found] == [False] + [True] * (len(found) - 1)
+    shares = [one.share for one in found]
+    assert shares == sorted(set(shares)), "a shorter delay takes more, or the longer one is not worth it"
+    assert all(one.faster for one in found[1:])
     few = delays(residual(size=16), TARGET, 50, points=4)
     assert (few[0], few[-1], len(few)) == (found[0], found[-1], 4)
 
