@@ -23,7 +23,7 @@ MEASURED = {
     "ulx3s-85f": Device(
         idle_watts=0.202,
         joules_per_flip=25.1e-6 / 100e6,
-        source="github.com/targeted/fpga-reg-power, January 2022, rows of the ULX3S",
+        source="targeted/fpga-reg-power, January 2022, rows of the ULX3S",
     )
 }
 
