@@ -25,7 +25,7 @@ Limits = Mapping[str, int]  # per layer the most cycles that it may take for a f
 Design = tuple[Dataflow, Schedule]  # complete, and its times
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A design on the way to a shorter decision delay. Its cost is that of the layers, without what is between them."""
 
@@ -213,21 +213,27 @@ def _reached(
     steps, reserve, wanted = [first], _beside(start[0], first), goal
     onward = told(descent.run(first, reserve), progress)
     for _ in range(_ATTEMPTS):
-        while (wanted is None or steps[-1].delay > wanted) and (step := next(onward, None)):
+        while not _reaches(steps, wanted) and (step := next(onward, None)):
             steps.append(step)
-        chosen = _chosen(steps, wanted, reserve, descent.target)
-        if chosen is None:
+        fitting = _fitting(steps, wanted, reserve, descent.target)
+        if not fitting:
             return None
-        chosen = descent.relaxed(chosen, chosen.delay if wanted is None else wanted)
+        chosen = descent.relaxed(fitting[-1], fitting[-1].delay if wanted is None else wanted)
         made, times = schedule(connect(descent.dataflow, chosen.folds), clock_mhz)
         made = in_ultra_ram(made, descent.target)
         late = 0 if goal is None else max(0, times.after_last_pixel - goal)
         slow = times.initiation_interval > descent.interval
         if not late and not slow and has_room(total_cost(made), descent.target):
-            return Shorter(made, times, steps)
+            return Shorter(made, times, steps[: steps.index(fitting[-1]) + 1])
+        if slow:  # it never settles at the rate: another one is to be found
+            steps.remove(fitting[-1])
         reserve = reserve.larger(_beside(made, chosen))
         wanted = None if wanted is None else wanted - late
     return None
+
+
+def _reaches(steps: Sequence[Step], wanted: int | None) -> bool:
+    return wanted is not None and any(step.delay <= wanted for step in steps)
 
 
 def told(steps: Iterator[Step], progress: Callable[[str], None]) -> Iterator[Step]:
@@ -240,12 +246,13 @@ def told(steps: Iterator[Step], progress: Callable[[str], None]) -> Iterator[Ste
         yield step
 
 
-def _chosen(steps: Sequence[Step], wanted: int | None, reserve: Cost, target: Target) -> Step | None:
-    """The first step of the wanted delay that has room for `reserve` as well; of any delay: the last."""
+def _fitting(steps: Sequence[Step], wanted: int | None, reserve: Cost, target: Target) -> list[Step]:
+    """The steps that have room for `reserve` as well, up to the first of the wanted delay; none if that is missing."""
     fitting = [step for step in steps if has_room(step.cost + reserve, target)]
     if wanted is None:
-        return fitting[-1] if fitting else None
-    return next((step for step in fitting if step.delay <= wanted), None)
+        return fitting
+    count = next((number for number, step in enumerate(fitting, 1) if step.delay <= wanted), 0)
+    return fitting[:count]
 
 
 def _beside(complete: Dataflow, step: Step) -> Cost:
