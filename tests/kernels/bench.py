@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from framegate.hls.emission.emit import file_name, image, image_parameters, load_pins
-from framegate.hls.kernels import Kernel, each_beat, hardware
+from framegate.hls.kernels import Kernel, Timing, each_beat, hardware
 from framegate.hls.stream import Stream, to_beats
 from framegate.rtl_sim.bench.simulator import ALWAYS, Bench, Recording, Simulator, Sink, Source, engine
 from framegate.rtl_sim.compare import compare_words
@@ -61,11 +61,18 @@ def check_kernel(
     bench = _bench(kernel, work, values, offers, simulator)
     bench.build()
     sinks = tuple(replace(sink, accepts=_pauses(rng)) for sink in bench.outputs)
-    steady, paused = bench.run_each((bench, replace(bench, outputs=sinks)), _LIMIT)
+    runs = (bench, replace(bench, outputs=sinks))
+    steady, paused = bench.run_each(runs, _LIMIT, _linger(kernel.timing(*offers)))
     with told_seed(bench):
         _expect_values(kernel, expected, steady)
         _expect_cycles(kernel, offers, steady)
         _expect_values(kernel, expected, paused)
+
+
+def _linger(times: Timing) -> int:
+    """Cycles to go on behind the last output: beats that none needs, as of frames left out, are taken after it."""
+    last = max(int(each_beat(taken)[-1]) for taken in times.taken)
+    return max(0, last - int(each_beat(times.appears)[-1])) + 64
 
 
 @contextmanager

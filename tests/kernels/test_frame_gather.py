@@ -29,6 +29,7 @@ def taps(*offsets: int) -> Groups:
 
 
 CASES = {
+    "most-frames-left-out": gather(taps(0), output_frames=1),
     "centred": gather(taps(-1, 0, 1), lanes=2),
     "causal": gather(taps(-2, -1, 0), lanes=4),
     "stride-2": gather(taps(-1, 0, 1), frames=5, stride_t=2),
