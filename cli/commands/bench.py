@@ -11,6 +11,7 @@ from framegate.benchmarks.results import keep as kept
 from framegate.commands.console import Json, markdown, say, show
 from framegate.commands.options import MANY, within
 from framegate.errors import FramegateError, UsageError
+from framegate.hls.targets import load_target
 
 app = typer.Typer(help="Measure, and print ratios against the named peer.", no_args_is_help=True)
 Model = Annotated[str, typer.Option(help="A checkpoint.pt or the name of a built-in network.")]
@@ -227,9 +228,12 @@ def _clock_of(words: str) -> tuple[str, float]:
     """Target and MHz. Raises UsageError for anything else."""
     target, _, mhz = words.partition("=")
     try:
-        return target, float(mhz)
+        clock = float(mhz)
     except ValueError:
-        raise UsageError(f"--clock {words}: give a target and MHz, as ulx3s-85f=80") from None
+        clock = 0.0
+    if not 1 <= clock <= 1000:
+        raise UsageError(f"--clock {words}: give a target and MHz from 1 to 1000, as ulx3s-85f=80")
+    return load_target(target).name, clock
 
 
 @app.command(epilog="Example: `framegate bench peers --only finn,software --json`")

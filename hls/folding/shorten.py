@@ -195,9 +195,9 @@ def shorten_to(
         return reached
     least = shorten(dataflow, target, clock_mhz, products, found, progress).times.after_last_pixel
     raise UsageError(
-        f"{dataflow.model}: a decision delay of {goal / clock_mhz / 1e3:.3g} ms is out of reach on {target.name} at "
-        f"{clock_mhz:g} MHz, --least-latency reaches {least / clock_mhz / 1e3:.3g} ms; ask for more, a higher clock "
-        f"(--clock) or a larger target"
+        f"{dataflow.model}: a decision delay of {goal:,} cycles is out of reach on {target.name} at {clock_mhz:g} MHz, "
+        f"--least-latency reaches {least:,} ({least / clock_mhz / 1e3:.3g} ms); ask for more, a higher clock (--clock) "
+        f"or a larger target"
     )
 
 

@@ -96,7 +96,9 @@ def test_a_clock_may_be_another(framegate: Callable, some: str, gpu: Path, tmp_p
         (("--only", "vgg"), "network 'vgg': not compared here; choose of tsm-lite, "),
         (("--targets", "arty"), "target 'arty': unknown; choose one of"),
         (("--gpu", "absent.json"), "absent.json: not there; run `framegate bench gpu --keep FOLDER`"),
-        (("--clock", "fast"), "--clock fast: give a target and MHz, as ulx3s-85f=80"),
+        (("--clock", "fast"), "--clock fast: give a target and MHz from 1 to 1000, as ulx3s-85f=80"),
+        (("--clock", "ulx3s-85f=nan"), "--clock ulx3s-85f=nan: give a target and MHz from 1 to 1000"),
+        (("--clock", "arty=80"), "target 'arty': unknown; choose one of"),
     ],
 )
 def test_what_is_not_there_is_named(
