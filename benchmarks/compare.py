@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from framegate.benchmarks import energy
 from framegate.benchmarks.full_size import random_network
+from framegate.benchmarks.peers.gpu import HOST_TO_HOST
 from framegate.errors import UsageError
 from framegate.files import LOOK, read_json, save_figure
 from framegate.hls.build.build import compile_model
@@ -22,10 +23,10 @@ from framegate.hls.build.files import DATAFLOW
 from framegate.hls.dataflow.graph import load_dataflow
 from framegate.hls.targets import load_target
 from framegate.quant.networks.checkpoint import save
+from framegate.quant.networks.presets import Name
 
 TARGETS = ("ulx3s-85f", "kv260", "zcu102")
 MEASURED, EXACT, BOUND, ESTIMATED = "measured", "computed exactly", "upper bound", "estimated"
-_HOST_TO_HOST = "host to host"
 _ALWAYS = (
     "network", "device", "decision_delay_ms", "tail_ms", "clips_per_second", "joules_per_clip", "tag", "joules_tag",
 )  # fmt: skip
@@ -33,20 +34,19 @@ _ALWAYS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A network with what it is called in a file of `bench gpu`; built in, or with random weights."""
+    """A network with what it is called in a file of `bench gpu`; built in, or `random`: of random weights."""
 
     on_gpu: str
-    random: bool = False
+    random: Name | None = None
     large: bool = False  # to search for a short delay would take hours: the fastest design as it is
 
 
 NETWORKS = {
     "tsm-lite": Entry("tsm-lite"),
-    "shoplifting": Entry(
-        "tsm-mobilenet"
-    ),  # of its size and channels, before those without effect are left out
-    "slowfast-lite": Entry("slowfast-lite", random=True),
-    "tsm-mobilenetv2-full": Entry("tsm-mobilenetv2-full", random=True, large=True),
+    # Of its size and channels, before those without effect are left out.
+    "shoplifting": Entry("tsm-mobilenet"),
+    "slowfast-lite": Entry("slowfast-lite", random="slowfast-lite"),
+    "tsm-mobilenetv2-full": Entry("tsm-mobilenetv2-full", random="tsm-mobilenetv2-full", large=True),
 }
 
 # Of the course that this project grew out of: pretrained on Kinetics, on its own clips, one clip and one crop.
@@ -94,7 +94,7 @@ def _on_gpu(name: str, kept: dict[str, Any], file: Path) -> Iterator[dict[str, A
     try:
         device, measured = kept["machine"]["device"], kept["rows"]
         for row in measured:
-            if row["network"] == NETWORKS[name].on_gpu and row["mode"] == _HOST_TO_HOST:
+            if row["network"] == NETWORKS[name].on_gpu and row["mode"] == HOST_TO_HOST:
                 yield {
                     "network": name,
                     "device": f"{device}, {row['precision']}",
@@ -117,7 +117,7 @@ def _on_fpga(
     build, entry = folder / target, NETWORKS[name]
     model = name
     if entry.random:
-        model = str(save(random_network(name), folder / "checkpoint.pt"))  # type: ignore[arg-type]
+        model = str(save(random_network(entry.random), folder / "checkpoint.pt"))
     report = compile_model(model, build, target, "max", clock, say, least_latency=not entry.large)
     return {
         "network": name,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from framegate.commands.console import Json, markdown, say, show
+from framegate.commands.console import Json, first_of, markdown, say, show
 from framegate.commands.options import Board, Clock, Network, known_rate, within
 from framegate.errors import UsageError
 
@@ -102,18 +102,12 @@ def _steps(steps: list[dict[str, Any]]) -> list[str]:
     """What each step to the shortest delay costs."""
     rows = [
         [
-            _named(step["faster"]), f"{step['decision_delay_ms']:.4f}",
+            first_of(step["faster"]) or "nothing: the cheapest for the rate", f"{step['decision_delay_ms']:.4f}",
             *(f"{step[name]:,}" for name in ("lut", "ff", "dsp", "bram")),
         ]
         for step in steps
     ]  # fmt: skip
     return markdown(["made faster", "decision delay, ms", "LUT", "FF", "DSP", "BRAM of the layers"], rows)
-
-
-def _named(layers: list[str]) -> str:
-    if not layers:
-        return "nothing: the cheapest for the rate"
-    return ", ".join(layers[:3]) + (f" and {len(layers) - 3} more" if len(layers) > 3 else "")
 
 
 def _loading(words: int) -> str:

@@ -2,6 +2,7 @@
 """What the commands print: words and progress on stderr, results on stdout, as text or as JSON."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -43,6 +44,11 @@ def markdown(heads: list[str], rows: list[list[str]]) -> list[str]:
     with console.capture() as captured:
         console.print(table, markup=False)
     return [line.rstrip() for line in captured.get().splitlines() if line.strip()]
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Three names, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def show(result: dict[str, Any], lines: list[str], as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from framegate.commands.console import Json, markdown, say, show
+from framegate.commands.console import Json, first_of, markdown, say, show
 from framegate.commands.options import Board, Clock, Network
 
 if TYPE_CHECKING:  # importing it takes seconds
@@ -38,11 +38,11 @@ def command(
     from framegate.hls.folding import explore
 
     dataflow, board, mhz = unfolded_model(model, build, target, clock, say)
+    built = [measured_build(path, board, say) for path in measured or ()]
     say("folding …")
     title = f"{Path(model).stem} on {target}"
     if axis == "delay":
         steps = explore.delays(dataflow, board, mhz, points, lambda step: say(f"  {step}"))
-        built = [measured_build(path, board, say) for path in measured or ()]
         lines, found = _of_delay(steps, built), [asdict(step) for step in steps]
         marks = [explore.Mark(step.share, step.decision_delay_ms, step.share <= 1) for step in steps]
         of_built, what = (
@@ -51,7 +51,6 @@ def command(
         )
     else:
         front = explore.front(dataflow, board, mhz, points)
-        built = [measured_build(path, board, say) for path in measured or ()]
         lines, found = _of_rate(front, built), [asdict(point) for point in front]
         marks = [explore.Mark(point.share, point.clips_per_second, point.fits) for point in front]
         of_built, what = [explore.Mark(one.share, one.clips_per_second) for one in built], "clips/s"
@@ -81,8 +80,7 @@ def _of_delay(steps: "Sequence[Delay]", built: "Sequence[Measured]") -> list[str
     """A line per folding, and what it makes faster."""
     rows = [
         [
-            f"{step.decision_delay_cycles:,}", f"{step.decision_delay_ms:.4g}", *_area(step),
-            ", ".join(step.faster[:3]) + (f" and {len(step.faster) - 3} more" if len(step.faster) > 3 else ""),
+            f"{step.decision_delay_cycles:,}", f"{step.decision_delay_ms:.4g}", *_area(step), first_of(step.faster),
         ]
         for step in steps
     ]  # fmt: skip

@@ -54,9 +54,8 @@ class CompileReport:
     load_words: int = (
         0  # of framegate_load.hex, which fill the memories that start empty before the first pixel
     )
-    steps: list[dict[str, Any]] = field(
-        default_factory=list
-    )  # to a shorter decision delay, where it was asked for
+    # To a shorter decision delay, where it was asked for.
+    steps: list[dict[str, Any]] = field(default_factory=list)
 
 
 def compile_hardware(

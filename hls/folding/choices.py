@@ -141,9 +141,8 @@ def _choices(dataflow: Dataflow, layer: list[Kernel], products: Products = "auto
             cost, in_luts = total(folded) + behind, in_luts and in_luts + behind
             if isinstance(last, Shift):
                 cost = _with_converters(cost, folded[-1].inputs[0])
-                cycles += (
-                    cycles // 16
-                )  # as slow as the slowest kernel, it never catches up after a clip's end
+                # One that is as slow as the slowest kernel never catches up after a clip's end.
+                cycles += cycles // 16
             made = Fold(lanes, pe, -(-cycles // frames), cost, taps, in_luts=in_luts)
             wanted = products == "lut" or (products == "auto" and _needs_no_multiplier(folded[-1]))
             found.append(of_luts(made) if in_luts is not None and wanted else made)

@@ -18,6 +18,8 @@ from framegate.hls.folding.wiring import connect
 from framegate.hls.kernels import Cost
 from framegate.hls.targets import Target
 
+_ANY = 1 << 62  # cycles of a frame: more than any folding takes
+
 
 @dataclass(frozen=True)
 class Point:
@@ -101,9 +103,8 @@ def delays(
     """Foldings of ever shorter decision delays that no shorter one beats in area, as `compile --latency` finds them
     from the smallest design on; of many `points`, evenly by delay. Raises UsageError for a layer that cannot be built.
     """
-    slowest = max(options.cycles[-1] for options in choices_of(dataflow, target).values())
-    descent = Descent(dataflow, target, "auto", slowest)
-    first = descent.start(slowest)
+    descent = Descent(dataflow, target, "auto", _ANY)
+    first = descent.start(_ANY)
     steps = [first, *told(descent.run(first, Cost()), progress)]
     found = list(_not_beaten(_delay(descent, step, clock_mhz) for step in reversed(steps)))[::-1]
     if len(found) > points:
